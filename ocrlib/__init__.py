@@ -1,0 +1,78 @@
+"""ocrlib: reading CAPTCHA images with convolutional-recurrent networks, CTC loss against cross-entropy."""
+
+from importlib import import_module
+
+from ocrlib.alphabet import Alphabet
+from ocrlib.captchas import Captchas, load_captchas, split
+from ocrlib.checkpoints import CheckpointError
+from ocrlib.evaluation import Mistake, Report, evaluate
+from ocrlib.experiments import EXPERIMENTS, Experiment, run
+from ocrlib.history import History
+from ocrlib.live import LivePlot
+from ocrlib.networks import CECRNN, CRNN, ModifiedCRNN, parameter_count
+from ocrlib.objectives import CTC, CrossEntropy, ctc_route
+from ocrlib.records import Record, read_records, record_runs, repeat, run_recipe
+from ocrlib.runtime import (
+    Budget,
+    describe_runtime,
+    pick_budget,
+    pick_device,
+    release_memory,
+    runs_folder,
+    seed_everything,
+    versions,
+)
+from ocrlib.synthetic import SyntheticCaptchas, random_text, render_captcha
+from ocrlib.training import DivergedError, fit, gradient_norm
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Alphabet",
+    "Budget",
+    "Captchas",
+    "CECRNN",
+    "CheckpointError",
+    "CRNN",
+    "CrossEntropy",
+    "CTC",
+    "ctc_route",
+    "describe_runtime",
+    "DivergedError",
+    "evaluate",
+    "Experiment",
+    "EXPERIMENTS",
+    "fit",
+    "gradient_norm",
+    "History",
+    "LivePlot",
+    "load_captchas",
+    "Mistake",
+    "ModifiedCRNN",
+    "parameter_count",
+    "pick_budget",
+    "pick_device",
+    "random_text",
+    "read_records",
+    "Record",
+    "record_runs",
+    "release_memory",
+    "render_captcha",
+    "repeat",
+    "Report",
+    "run",
+    "run_recipe",
+    "runs_folder",
+    "seed_everything",
+    "split",
+    "SyntheticCaptchas",
+    "versions",
+]
+
+
+def __getattr__(name: str) -> object:
+    """The plots, from the top too. They are looked up when asked for, since matplotlib takes long to import."""
+    if name == "plots" or name.startswith("plot_"):
+        plots = import_module("ocrlib.plots")
+        return plots if name == "plots" else getattr(plots, name)
+    raise AttributeError(f"module 'ocrlib' has no attribute {name!r}")

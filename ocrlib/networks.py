@@ -1,0 +1,150 @@
+"""The three networks: a convolutional stack, columns as time steps, a bidirectional LSTM, a linear head.
+
+The three classes differ in their convolutional stack (`stack`), which can be read off against the table in the README,
+and in what they were made for: CTC (more steps than symbols) or per-position cross-entropy (one step a symbol).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+HEIGHT = 32  # every stack shrinks 32 rows to one
+HIDDEN = 256  # LSTM units per direction
+
+
+def conv(inputs: int, outputs: int, kernel: int | tuple[int, int] = 3, stride: int = 1, padding: int = 1) -> nn.Conv2d:
+    """A convolution as the table means it: 3x3, stride 1, padding 1, with bias, unless stated."""
+    return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding)
+
+
+class Network(nn.Module):
+    """Shared forward pass: images ``(N, 1, 32, W)`` float32 in 0..255 to logits ``(T, N, C)``.
+
+    ``classes`` is C, blank included: ``len(alphabet)``. A subclass gives its `stack`, the stack's output `channels`, the
+    LSTM's `dropout` between its two layers, and the `objective` it was made for ("CTC" or "CrossEntropy").
+    """
+
+    objective: str
+    channels: int
+    dropout: float = 0.0
+
+    def __init__(self, classes: int = 37) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(*self.stack())
+        self.rnn = nn.LSTM(self.channels, HIDDEN, num_layers=2, bidirectional=True, dropout=self.dropout)
+        self.head = nn.Linear(2 * HIDDEN, classes)
+
+    def stack(self) -> list[nn.Module]:
+        """The convolutional layers in order; they must end at height 1 for an image 32 rows high."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images ``(N, 1, 32, W)`` to logits ``(T, N, C)``.
+
+        Raises ``ValueError`` when the images have another shape, or are too narrow to leave a step.
+        """
+        self._check(images)
+        features = self.convolutions(images)  # (N, channels, 1, T)
+        columns = features.squeeze(2).permute(2, 0, 1)  # (T, N, channels)
+        sequence, _ = self.rnn(columns)  # (T, N, 2 * HIDDEN)
+        return self.head(sequence)  # (T, N, C)
+
+    def steps(self, width: int) -> int:
+        """Time steps T for images ``width`` pixels wide: 0 when they are too narrow for the stack."""
+        size = (HEIGHT, width)
+        for layer in self.convolutions:
+            if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
+                size = tuple(_length(n, *axis) for n, axis in zip(size, _axes(layer)))
+        return max(size[1], 0)
+
+    def _check(self, images: Tensor) -> None:
+        name = type(self).__name__
+        if images.ndim != 4 or images.shape[1] != 1 or images.shape[2] != HEIGHT:
+            raise ValueError(
+                f"{name} reads images of shape (N, 1, {HEIGHT}, W), got {tuple(images.shape)}. "
+                f"Load them with load_captchas(width=..., height={HEIGHT})."
+            )
+        width = images.shape[3]
+        if self.steps(width) < 1:
+            least = next(w for w in range(width, 10_000) if self.steps(w) >= 1)
+            raise ValueError(f"Images {width} pixels wide leave {name} no time step; it needs at least {least}.")
+
+
+def _axes(layer: nn.Conv2d | nn.MaxPool2d) -> list[tuple[int, int, int]]:
+    """(kernel, stride, padding) along height and width."""
+    def pair(value: int | tuple[int, int]) -> tuple[int, int]:
+        return value if isinstance(value, tuple) else (value, value)
+
+    return list(zip(pair(layer.kernel_size), pair(layer.stride), pair(layer.padding)))
+
+
+def _length(n: int, kernel: int, stride: int, padding: int) -> int:
+    """Output length of a convolution or pool along one axis (torch.nn.Conv2d's documented formula, dilation 1)."""
+    return (n + 2 * padding - kernel) // stride + 1
+
+
+class CRNN(Network):
+    """The seven-convolution CRNN after Shi, Bai and Yao (arXiv 1507.05717), for CTC.
+
+    8,723,749 parameters; (8, 1, 32, 100) images give logits (24, 8, 37).
+    """
+
+    objective = "CTC"
+    channels = 512
+
+    def stack(self) -> list[nn.Module]:
+        return [
+            conv(1, 64), nn.MaxPool2d(2), nn.ReLU(),
+            conv(64, 128), nn.MaxPool2d(2), nn.ReLU(),
+            conv(128, 256), nn.ReLU(),
+            conv(256, 256), nn.MaxPool2d((2, 1)), nn.ReLU(),
+            conv(256, 512), nn.ReLU(), nn.BatchNorm2d(512),
+            conv(512, 512), nn.ReLU(), nn.BatchNorm2d(512), nn.MaxPool2d((2, 1)),
+            conv(512, 512, kernel=2, padding=0),
+        ]  # fmt: skip
+
+
+class ModifiedCRNN(Network):
+    """A CRNN with strided convolutions in place of most pools, for CTC with few steps.
+
+    3,872,037 parameters; (128, 1, 32, 176) images give logits (10, 128, 37).
+    """
+
+    objective = "CTC"
+    channels = 256
+
+    def stack(self) -> list[nn.Module]:
+        return [
+            conv(1, 64), nn.MaxPool2d(2), nn.ReLU(),
+            conv(64, 128, stride=2), nn.ReLU(), nn.BatchNorm2d(128),
+            conv(128, 256, stride=2), nn.ReLU(), nn.BatchNorm2d(256),
+            conv(256, 256, stride=2), nn.ReLU(), nn.BatchNorm2d(256),
+            conv(256, 256, kernel=2, padding=0),
+        ]  # fmt: skip
+
+
+class CECRNN(Network):
+    """A CRNN that ends in exactly one step a symbol, for cross-entropy.
+
+    10,492,965 parameters; (16, 1, 32, 128) images give logits (5, 16, 37).
+    """
+
+    objective = "CrossEntropy"
+    channels = 512
+    dropout = 0.2
+
+    def stack(self) -> list[nn.Module]:
+        return [
+            conv(1, 64), nn.MaxPool2d(2), nn.ReLU(),
+            conv(64, 128), nn.MaxPool2d(2), nn.ReLU(),
+            conv(128, 256), nn.MaxPool2d(2), nn.ReLU(),
+            conv(256, 512, kernel=(3, 5)), nn.ReLU(), nn.BatchNorm2d(512),
+            conv(512, 512, kernel=(3, 5)), nn.ReLU(), nn.BatchNorm2d(512), nn.MaxPool2d(2),
+            conv(512, 512, kernel=2, padding=0),
+        ]  # fmt: skip
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+

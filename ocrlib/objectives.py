@@ -1,0 +1,179 @@
+"""CTC and cross-entropy: a loss and the decoding that belongs to it. Nothing else in the package tells the two apart."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ocrlib.alphabet import Alphabet
+from ocrlib.networks import Network
+from ocrlib.statistics import ctc_min_steps
+
+
+class Objective:
+    """What a network is trained towards: `loss`, `decode`, and where the targets have to lie (`prepare`)."""
+
+    name: str  # as a plot's title says it
+
+    def __init__(self, alphabet: Alphabet) -> None:
+        self.alphabet = alphabet
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.alphabet!r})"
+
+    def prepare(self, texts: Sequence[str], device: torch.device) -> tuple[Tensor, Tensor]:
+        """Targets ``(N, L)`` and target_lengths ``(N,)`` of ``texts``, each on the device where `loss` wants it."""
+        raise NotImplementedError
+
+    def loss(self, logits: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
+        """Scalar loss of logits ``(T, N, C)`` against targets ``(N, L)`` with target_lengths ``(N,)``."""
+        raise NotImplementedError
+
+    def decode(self, logits: Tensor) -> list[str]:
+        """N texts read from logits ``(T, N, C)``."""
+        raise NotImplementedError
+
+    def check(self, model: torch.nn.Module, width: int, texts: Sequence[str]) -> None:
+        """Refuse, before training, texts that the network's steps at this image ``width`` can't spell."""
+        if "" in texts:
+            raise ValueError(f"Text number {list(texts).index('')} is empty; every image needs at least one symbol to learn from.")
+        if isinstance(model, Network):
+            self._check_steps(model, width, texts)
+
+    def _check_steps(self, model: Network, width: int, texts: Sequence[str]) -> None:
+        raise NotImplementedError
+
+    def _check_batch(self, logits: Tensor, targets: Tensor, target_lengths: Tensor) -> None:
+        if logits.ndim != 3 or logits.shape[2] != len(self.alphabet):
+            raise ValueError(
+                f"logits must be (T, N, {len(self.alphabet)}) for an alphabet of {len(self.alphabet.symbols)} symbols and the "
+                f"blank, got {tuple(logits.shape)}. Build the network with classes=len(alphabet)."
+            )
+        if targets.ndim != 2 or targets.shape[0] != logits.shape[1]:
+            raise ValueError(
+                f"targets must be (N, L) with N = {logits.shape[1]} as in the logits (T, N, C), got {tuple(targets.shape)}."
+            )
+        if targets.device.type == "cpu":  # elsewhere, looking at them would make every step wait for the device
+            inside = torch.arange(targets.shape[1]) < target_lengths.cpu()[:, None]  # (N, L)
+            blanks = (targets == self.alphabet.blank) & inside
+            if bool(blanks.any()):
+                row = int(blanks.any(1).nonzero()[0])
+                raise ValueError(f"Target {row} holds index {self.alphabet.blank}, CTC's blank, which no text can contain.")
+
+
+class Route(NamedTuple):
+    """How the CTC loss is computed: ``name`` is native, cudnn or cpu-copy."""
+
+    name: str
+    why: str
+
+
+def ctc_route(device: torch.device | str) -> Route:
+    """Which implementation of the CTC loss serves logits on ``device``, and why."""
+    kind = torch.device(device).type
+    if kind == "cpu":
+        return Route("native", "torch's own CPU kernel, deterministic")
+    if kind == "cuda" and not torch.are_deterministic_algorithms_enabled():
+        return Route("native", "torch's own CUDA kernel: its backward adds atomically, so the bits may differ between runs")
+    if kind == "cuda" and torch.backends.cudnn.is_available() and torch.backends.cudnn.enabled:
+        return Route("cudnn", "cuDNN's deterministic algorithm, reached by int32 targets on the CPU, concatenated")
+    if kind == "cuda":
+        return Route("cpu-copy", "cuDNN is off and torch's CUDA kernel is not deterministic: the loss runs on a CPU copy")
+    return Route("cpu-copy", f"{kind} has no CTC loss: it runs on a CPU copy of the (small) logits")
+
+
+class CTC(Objective):
+    """Connectionist temporal classification (Graves et al., 2006): sums over every alignment of text and steps."""
+
+    name = "CTC loss"
+
+    def prepare(self, texts: Sequence[str], device: torch.device) -> tuple[Tensor, Tensor]:
+        # Targets stay on the CPU, whatever the device: cuDNN wants them there, and no route needs to fetch them.
+        return self.alphabet.encode_batch(texts)
+
+    def loss(self, logits: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
+        """Mean over the batch of each text's negative log-likelihood a symbol, as torch's ``CTCLoss(zero_infinity=True)``.
+
+        Raises ``ValueError`` when shapes don't fit or a target holds the blank.
+        """
+        targets, target_lengths = targets.cpu(), target_lengths.cpu()
+        self._check_batch(logits, targets, target_lengths)
+        route = ctc_route(logits.device)
+        if route.name == "cpu-copy":
+            logits = logits.cpu()
+        elif route.name == "cudnn":
+            targets = targets[torch.arange(targets.shape[1]) < target_lengths[:, None]].int()  # (sum of lengths,)
+        else:
+            targets = targets.to(logits.device)
+        log_probs = logits.float().log_softmax(2)  # (T, N, C)
+        steps, batch, _ = log_probs.shape
+        input_lengths = torch.full((batch,), steps, dtype=torch.int32 if route.name == "cudnn" else torch.int64)
+        lengths = target_lengths.to(input_lengths.dtype)
+        return F.ctc_loss(log_probs, targets, input_lengths, lengths, blank=self.alphabet.blank, zero_infinity=True)
+
+    def decode(self, logits: Tensor) -> list[str]:
+        """Greedy decoding: the best class of each step, repeats merged, blanks dropped."""
+        path = logits.argmax(2).cpu()  # (T, N)
+        starts = torch.ones_like(path, dtype=torch.bool)
+        starts[1:] = path[1:] != path[:-1]
+        return [self.alphabet.decode(steps[first].tolist()) for steps, first in zip(path.T, starts.T)]
+
+    def _check_steps(self, model: Network, width: int, texts: Sequence[str]) -> None:
+        steps = model.steps(width)
+        hardest = max(texts, key=ctc_min_steps)
+        needed = ctc_min_steps(hardest)
+        if needed > steps:
+            raise ValueError(
+                f"CTC needs length + equal neighbours = {needed} steps for {hardest!r}, but {type(model).__name__} has {steps} "
+                f"at width {width}. Take wider images, or a network that shrinks them less." + _made_for(model, "CTC")
+            )
+        if model.objective != "CTC":
+            warnings.warn(f"Training with CTC.{_made_for(model, 'CTC')}", stacklevel=4)
+
+
+class CrossEntropy(Objective):
+    """Cross-entropy at each position: step t is symbol t, so the number of steps is the length of every text."""
+
+    name = "Cross-entropy loss"
+
+    def prepare(self, texts: Sequence[str], device: torch.device) -> tuple[Tensor, Tensor]:
+        targets, target_lengths = self.alphabet.encode_batch(texts)
+        return targets.to(device), target_lengths.to(device)
+
+    def loss(self, logits: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
+        """Mean over all N * T positions of the negative log-likelihood of the symbol there.
+
+        Equal to ``CrossEntropyLoss`` over (N, C, T), but on (N * T, C): for that shape torch has a deterministic CUDA kernel.
+
+        Raises ``ValueError`` when shapes don't fit or T is not the texts' length.
+        """
+        self._check_batch(logits, targets, target_lengths)
+        steps, _, classes = logits.shape
+        if targets.shape[1] != steps:
+            raise ValueError(f"Cross-entropy needs one step a symbol: {steps} steps, but targets of length {targets.shape[1]}.")
+        return F.cross_entropy(logits.transpose(0, 1).reshape(-1, classes), targets.to(logits.device).reshape(-1))
+
+    def decode(self, logits: Tensor) -> list[str]:
+        """The best class at each position; a predicted blank reads as nothing."""
+        return [self.alphabet.decode(row) for row in logits.argmax(2).T.tolist()]
+
+    def _check_steps(self, model: Network, width: int, texts: Sequence[str]) -> None:
+        steps = model.steps(width)
+        other = next((text for text in texts if len(text) != steps), None)
+        if other is not None:
+            raise ValueError(
+                f"Cross-entropy needs one step a symbol: {type(model).__name__} has {steps} steps at width {width}, "
+                f"but {other!r} has {len(other)} symbols. Take CTC for texts of varying length, or another width."
+                + _made_for(model, "CrossEntropy")
+            )
+
+
+def _made_for(model: Network, objective: str) -> str:
+    if model.objective == objective:
+        return ""
+    return f" {type(model).__name__} was made for {model.objective}, not for {objective}."

@@ -1,0 +1,131 @@
+"""Where and how things run: seeds, device, versions, and the budget of a run."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+
+def seed_everything(seed: int, deterministic: bool = True) -> None:
+    """Seed Python, NumPy and torch (all devices); by default also ask torch for deterministic algorithms.
+
+    The same seed, data and thread count then give the same bits on a CPU. On CUDA the deterministic path is:
+    cuDNN and cuBLAS told to repeat themselves, CTC on the route that `ocrlib.ctc_route` names. Setting
+    ``deterministic=False`` takes all of that back.
+    """
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)  # CUDA and MPS too
+    if deterministic:
+        # cuBLAS reads this when its first handle is made, so seed before the first operation on a GPU.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = deterministic
+    torch.use_deterministic_algorithms(deterministic)
+    # Filling fresh memory with NaN finds bugs but costs a write of every buffer; nothing here reads fresh memory.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+def pick_device() -> torch.device:
+    """CUDA if there is one, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def release_memory() -> None:
+    """Give cached GPU memory back. Delete your own references first: ``del model, optimizer``."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+
+
+def versions() -> dict[str, str]:
+    """Versions a result depends on, by package name."""
+    import PIL
+    import torchmetrics
+    import torchvision
+
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "torchmetrics": torchmetrics.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+    }
+
+
+def describe_runtime(device: torch.device | None = None) -> str:
+    """One line with versions, one with the device and thread count: the first output of every notebook."""
+    packages = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return f"{packages}\ndevice {describe_device(device or pick_device())}, {torch.get_num_threads()} threads"
+
+
+def describe_device(device: torch.device) -> str:
+    """The kind of device and what it is: a GPU's name, or the processor's with its cores."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    processor = platform.processor() or platform.machine()
+    return f"{device.type} ({processor}, {os.cpu_count()} cores)"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much of a run to do. ``full`` is what is reported; ``smoke`` walks the same path with little data.
+
+    ``max_images`` bounds train and test images together, ``max_epochs`` each call of training; None is no bound.
+    """
+
+    name: str
+    max_images: int | None = None
+    max_epochs: int | None = None
+
+    def images(self, n: int) -> int:
+        return n if self.max_images is None else min(n, self.max_images)
+
+    def epochs(self, n: int) -> int:
+        return n if self.max_epochs is None else min(n, self.max_epochs)
+
+    @property
+    def banner(self) -> str:
+        """What to print at the top of a notebook: loud when the figures mean nothing."""
+        if self.name == "full":
+            return "budget: full"
+        return (
+            f"*** SMOKE BUDGET: at most {self.max_images} images and {self.max_epochs} epochs a call. "
+            "The figures below mean nothing. Unset OCRLIB_BUDGET for the full run. ***"
+        )
+
+
+BUDGETS = {"full": Budget("full"), "smoke": Budget("smoke", max_images=96, max_epochs=2)}
+
+
+def pick_budget() -> Budget:
+    """The budget named by the environment variable ``OCRLIB_BUDGET`` (full or smoke; full when unset).
+
+    Raises ``ValueError`` for any other name.
+    """
+    name = os.environ.get("OCRLIB_BUDGET") or "full"
+    if name not in BUDGETS:
+        raise ValueError(f"OCRLIB_BUDGET is {name!r}; set it to one of {sorted(BUDGETS)}, or unset it for the full run.")
+    return BUDGETS[name]
+
+
+def runs_folder(budget: Budget, source: str) -> Path:
+    """Where a notebook keeps its checkpoints: ``runs/<budget>-<source>`` beside it, or below the folder ``OCRLIB_RUNS``.
+
+    One folder for each budget and data source, since a checkpoint of one is refused by the other.
+    """
+    return Path(os.environ.get("OCRLIB_RUNS") or "runs") / f"{budget.name}-{source}"

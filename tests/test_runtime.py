@@ -1,0 +1,65 @@
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from ocrlib import describe_runtime, pick_budget, pick_device, runs_folder, seed_everything
+
+
+def draws() -> tuple:
+    return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+
+def test_a_seed_fixes_every_generator():
+    seed_everything(7)
+    first = draws()
+    assert draws() != first
+    seed_everything(7)
+    assert draws() == first
+
+
+def test_determinism_is_on_by_default_and_can_be_taken_back():
+    seed_everything(7)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.backends.cudnn.deterministic
+    seed_everything(7, deterministic=False)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_cuda_comes_before_mps_before_the_cpu(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device().type == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device().type == "mps"
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert pick_device().type == "cpu"
+
+
+def test_the_runtime_names_versions_and_device():
+    text = describe_runtime(torch.device("cpu"))
+    assert f"torch {torch.__version__}" in text and "device cpu" in text
+
+
+def test_the_budget_comes_from_the_environment(monkeypatch):
+    monkeypatch.delenv("OCRLIB_BUDGET", raising=False)
+    assert pick_budget().name == "full"
+    assert pick_budget().epochs(60) == 60 and pick_budget().images(1070) == 1070
+    assert "SMOKE" not in pick_budget().banner
+    monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
+    smoke = pick_budget()
+    assert smoke.epochs(60) < 5 and smoke.images(1070) < 200
+    assert "SMOKE BUDGET" in smoke.banner and str(smoke.max_images) in smoke.banner
+
+
+def test_an_unknown_budget_is_named(monkeypatch):
+    monkeypatch.setenv("OCRLIB_BUDGET", "tiny")
+    with pytest.raises(ValueError, match=r"'tiny'.*full.*smoke"):
+        pick_budget()
+
+
+def test_runs_of_each_budget_and_source_have_a_folder_of_their_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("OCRLIB_RUNS", str(tmp_path))
+    monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
+    assert runs_folder(pick_budget(), "real") == tmp_path / "smoke-real"

@@ -1,0 +1,93 @@
+"""Counts over texts, against counting by hand and by brute force."""
+
+from functools import lru_cache
+from itertools import product
+
+import pytest
+
+from ocrlib.statistics import (
+    align,
+    chi_squared_symbols,
+    count_equal_neighbours,
+    ctc_min_steps,
+    equal_neighbours,
+    expected_shares,
+    symbol_frequencies,
+)
+
+SLOTS = "bcde2345678gfynmnpwx"  # what the published images were drawn from
+
+
+def test_frequencies_are_sorted_and_complete():
+    assert list(symbol_frequencies(["cab", "bb"]).items()) == [("a", 1), ("b", 3), ("c", 1)]
+    assert symbol_frequencies([]) == {}
+
+
+@pytest.mark.parametrize("text, neighbours", [("", 0), ("a", 0), ("cd5fc", 0), ("cd5ff", 1), ("ffcff", 2), ("fffff", 4)])
+def test_equal_neighbours(text, neighbours):
+    assert equal_neighbours(text) == neighbours
+    assert ctc_min_steps(text) == len(text) + neighbours
+
+
+def test_texts_are_counted_once_however_many_neighbours_they_have():
+    assert count_equal_neighbours(["fffff", "aab", "aba"]) == 2
+
+
+@pytest.mark.parametrize("text", ["ab", "aa", "aba", "aab", "aaa"])
+def test_ctc_min_steps_is_the_shortest_path_that_decodes_to_the_text(text):
+    def decodes(path):
+        merged = [s for i, s in enumerate(path) if i == 0 or s != path[i - 1]]
+        return "".join(merged).replace("-", "") == text
+
+    shortest = next(steps for steps in range(1, 7) if any(decodes(path) for path in product("-ab", repeat=steps)))
+    assert ctc_min_steps(text) == shortest
+
+
+def test_a_slot_that_stands_twice_is_expected_twice():
+    shares = expected_shares(SLOTS)
+    assert len(shares) == 19 and shares["n"] == 0.1 and shares["m"] == 0.05
+    with pytest.raises(ValueError, match="slots is empty"):
+        expected_shares("")
+
+
+def test_chi_squared_by_hand():
+    # 12 symbols from "aab": 8 a and 4 b expected, 6 and 6 found: 4/8 + 4/4 = 1.5 with one degree of freedom.
+    result = chi_squared_symbols(["aaabbb", "aaabbb"], "aab")
+    assert result.statistic == pytest.approx(1.5) and result.degrees == 1
+    assert result.p == pytest.approx(0.2207, abs=1e-4)  # from a table of the distribution
+
+
+def test_chi_squared_counts_symbols_that_never_occur():
+    assert chi_squared_symbols(["aaaa"], "ab").statistic == pytest.approx(4)
+
+
+def test_chi_squared_tells_even_from_skewed():
+    assert chi_squared_symbols([SLOTS] * 100, SLOTS).p == pytest.approx(1)
+    assert chi_squared_symbols([SLOTS] * 100, "".join(sorted(set(SLOTS)))).p < 1e-6
+
+
+def test_chi_squared_refuses_what_it_cannot_test():
+    with pytest.raises(ValueError, match=r"\['z'\].*slots='ab'"):
+        chi_squared_symbols(["abz"], "ab")
+    with pytest.raises(ValueError, match="at least one text"):
+        chi_squared_symbols([], "ab")
+
+
+def test_alignment_of_a_merged_repeat_and_of_nothing():
+    assert [pair for pair in align("cd5f", "cd5ff") if pair[0] != pair[1]] == [("", "f")]
+    assert align("", "ab") == [("", "a"), ("", "b")]
+    assert align("mxmw4", "mxnw4")[2] == ("m", "n")
+
+
+def test_alignment_has_the_fewest_edits_and_keeps_both_texts():
+    @lru_cache
+    def edits(a, b):  # the definition, straight
+        if not a or not b:
+            return len(a) + len(b)
+        return min(edits(a[1:], b[1:]) + (a[0] != b[0]), edits(a[1:], b) + 1, edits(a, b[1:]) + 1)
+
+    texts = ["".join(letters) for n in range(4) for letters in product("ab", repeat=n)] + ["abcab", "bcabc", "cbabac"]
+    for predicted, true in product(texts, repeat=2):
+        pairs = align(predicted, true)
+        assert "".join(p for p, _ in pairs) == predicted and "".join(t for _, t in pairs) == true
+        assert sum(p != t for p, t in pairs) == edits(predicted, true)

@@ -1,0 +1,125 @@
+"""What every figure shares: its look, how it shows itself, and the two panels of a training run's losses."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.ticker import MaxNLocator
+
+from ocrlib.history import History
+
+# Okabe and Ito's colours: told apart with any kind of colour blindness.
+BLUE, RED, SKY, BLACK = "#0072B2", "#D55E00", "#56B4E9", "#000000"
+PALE = "#9BD0F1"  # SKY with white: for a band behind a line
+# Set here, not taken from the reader's settings: a theme for dark notebooks would write white on our white.
+LOOK = {
+    "font.family": "DejaVu Sans", "font.size": 10, "text.color": BLACK, "axes.titlesize": 10.5, "axes.titlecolor": BLACK,
+    "axes.facecolor": "white", "figure.facecolor": "white", "savefig.facecolor": "white", "axes.edgecolor": "#666666",
+    "axes.labelcolor": BLACK, "xtick.color": "#666666", "ytick.color": "#666666", "xtick.labelcolor": BLACK,
+    "ytick.labelcolor": BLACK, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
+    "grid.color": "#DDDDDD", "legend.frameon": True, "legend.facecolor": "white", "legend.edgecolor": "none",
+}  # fmt: skip
+DPI = 90  # sharp enough on a screen, and a notebook of twenty figures stays under 2 MB
+styled = matplotlib.rc_context(LOOK)
+
+
+class Figure(MatplotlibFigure):
+    """A matplotlib figure that pyplot does not know, so nothing leaks and nothing is shown twice.
+
+    It shows itself as one PNG in every notebook front end, whatever matplotlib's backend is. ``alt`` says in words
+    what it shows, for readers who cannot see it.
+    """
+
+    def __init__(self, width: float, height: float, alt: str) -> None:
+        """Size in inches."""
+        super().__init__(figsize=(width, height), dpi=DPI)
+        self.alt = alt
+
+    def bundle(self) -> tuple[dict[str, bytes | str], dict[str, dict[str, str]]]:
+        """Data and metadata for IPython's ``display(data, metadata=metadata, raw=True)``: one PNG and ``alt``."""
+        buffer = BytesIO()
+        self.savefig(buffer, format="png")
+        return {"image/png": buffer.getvalue(), "text/plain": f"<Figure: {self.alt}>"}, {"image/png": {"alt": self.alt}}
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        data, metadata = self.bundle()
+        display(data, metadata=metadata, raw=True)
+
+
+class LossFigure(Figure):
+    """Train loss a step and test loss an epoch, side by side; built once, then `draw_history` only moves the lines.
+
+    The axes begin after ``from_epoch`` epochs, so that the end of a long run can be seen at its own scale.
+    """
+
+    POINTS = 500  # more than the panel has pixels; longer curves are drawn as the least and greatest loss of each bin
+
+    @styled
+    def __init__(self, loss_name: str, title: str | None = None, from_epoch: int = 0) -> None:
+        super().__init__(9.6, 3.3, f"{title + ': ' if title else ''}{loss_name} on the training and the test set")
+        self.from_epoch = from_epoch
+        left, right = self.subplots(1, 2)
+        # Everything has its fixed place: making matplotlib find the places anew would double the time of each redraw.
+        self.subplots_adjust(left=0.085, right=0.985, bottom=0.16, top=0.82 if title else 0.9, wspace=0.23)
+        if title:
+            self.suptitle(title, y=0.98)
+        for ax, part, unit in ((left, "training set", "step (one batch)"), (right, "test set", "epoch")):
+            ax.set_title(f"{loss_name}, {part}", y=1.02)
+            ax.set(xlabel=unit, ylabel="loss (nats per symbol)")
+            ax.xaxis.set_label_coords(0.5, -0.13)
+            ax.yaxis.set_label_coords(-0.16, 0.5)
+            ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
+            ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+            ax.grid(True)
+        self.raw = left.plot([], [], color=PALE, linewidth=0.8, label="each step")[0]
+        self.mean = left.plot([], [], color=BLUE, linewidth=1.8, label="mean")[0]
+        self.test = right.plot([], [], color=RED, linewidth=1.8, marker="o", markersize=3.5, label="test")[0]
+        self.legends = [ax.legend(loc="upper right", handlelength=1.2) for ax in (left, right)]
+        self.draw_history(History())
+
+    @styled
+    def draw_history(self, history: History) -> None:
+        """Move the lines and the legend's last values to ``history``."""
+        first = sum(history.steps_per_epoch[: self.from_epoch])
+        train = np.asarray(history.train_loss[first:], dtype=float)
+        test = np.asarray(history.test_loss[self.from_epoch :], dtype=float)
+        window = history.steps_per_epoch[-1] if history.steps_per_epoch else 50
+        x, low, high, mean = _bins(train, window, self.POINTS)
+        # A bin of one step is one point; a longer one is a vertical stroke from its least to its greatest loss.
+        thin = len(x) == len(train)
+        self.raw.set_data(first + (x if thin else np.repeat(x, 2)), low if thin else np.column_stack([low, high]).ravel())
+        self.mean.set_data(first + x, mean)
+        self.test.set_data(self.from_epoch + 1 + np.arange(len(test)), test)
+        names = [f"each step: {_last(train)}", f"mean of {window} steps: {_last(mean)}"], [f"test: {_last(test)}"]
+        for legend, texts in zip(self.legends, names):
+            for artist, text in zip(legend.get_texts(), texts):
+                artist.set_text(text)
+        # The first losses are so high that they would press the rest flat: the mean decides, once it is one. Room for the legend.
+        steady = mean[x >= window] if (x >= window).any() else mean
+        for ax, end, values in zip(self.axes, (first + len(train), self.from_epoch + len(test)), (steady, test)):
+            begin = first if ax is self.axes[0] else self.from_epoch
+            ax.set_xlim(begin + 0.5, max(end, begin + 5) + 0.5)
+            ax.set_ylim(0, 1.5 * (values[np.isfinite(values)].max(initial=0) or 0.8))
+
+
+def _last(values: np.ndarray) -> str:
+    return f"{values[-1]:.3g}" if len(values) else "none yet"
+
+
+def _bins(values: np.ndarray, window: int, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Last step (from 1), least and greatest value of each of at most ``points`` bins, and the mean of ``window`` before it."""
+    if len(values) == 0:
+        return values, values, values, values
+    starts = np.arange(0, len(values), -(-len(values) // points))
+    ends = np.append(starts[1:], len(values))
+    finite = np.isfinite(values)
+    sums, counts = (np.cumsum(np.append(0.0, part)) for part in (np.where(finite, values, 0), finite))
+    begin = np.maximum(ends - window, 0)
+    with np.errstate(invalid="ignore"):  # a window of nothing but NaN has no mean
+        mean = (sums[ends] - sums[begin]) / (counts[ends] - counts[begin])
+    return ends, np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts), mean

@@ -1,0 +1,209 @@
+"""What the figures show: the data in their lines, bars, images and captions."""
+
+from io import BytesIO
+from types import SimpleNamespace
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ocrlib.figures import BLACK, RED, Figure, LossFigure
+from ocrlib.history import History
+from ocrlib.plots import (
+    plot_ink,
+    plot_lengths,
+    plot_losses,
+    plot_mistakes,
+    plot_neighbours,
+    plot_network_view,
+    plot_real_and_generated,
+    plot_samples,
+    plot_symbol_frequencies,
+)
+
+
+class FakeCaptchas(SimpleNamespace):
+    def __len__(self):
+        return len(self.texts)
+
+
+def captchas(texts, width=40, height=16, source="synthetic"):
+    grey = torch.arange(len(texts), dtype=torch.uint8).view(-1, 1, 1, 1) * 10  # image i is all 10 i
+    return FakeCaptchas(images=grey.expand(-1, 1, height, width).clone(), texts=list(texts), source=source)
+
+
+def mistake(predicted, true, cer):
+    return SimpleNamespace(image=torch.zeros(1, 32, 80, dtype=torch.uint8), predicted=predicted, true=true, cer=cer)
+
+
+def words(ax, color=None):
+    return [text.get_text() for text in ax.texts if color in (None, text.get_color())]
+
+
+def heights(ax):
+    return [bar.get_height() for bar in ax.patches]
+
+
+def title(figure):
+    return figure.get_suptitle()
+
+
+def history(steps, epochs, losses=None):
+    train = list(np.linspace(5, 1, steps * epochs)) if losses is None else losses
+    return History(train, list(np.linspace(3, 1, epochs)), [steps] * epochs, [1.0] * epochs)
+
+
+def test_losses_are_titled_labelled_and_end_on_the_last_value():
+    run = history(10, 4)
+    left, right = plot_losses(run, "CTC loss").axes
+    assert "CTC loss" in left.get_title() and "CTC loss" in right.get_title()
+    assert "step" in left.get_xlabel() and "epoch" in right.get_xlabel() and "nats" in left.get_ylabel()
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["each step: 1", "mean of 10 steps: 1.46"]
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["test: 1"]
+    assert list(right.lines[0].get_ydata()) == run.test_loss and list(right.lines[0].get_xdata()) == [1, 2, 3, 4]
+    assert list(left.lines[0].get_ydata()) == run.train_loss
+    assert left.lines[1].get_ydata()[19] == pytest.approx(np.mean(run.train_loss[10:20]))
+
+
+def test_later_losses_have_their_own_scale():
+    run = history(10, 4, losses=[30.0] * 20 + [0.2] * 20)
+    run.test_loss[:] = [30, 20, 0.3, 0.2]
+    left, right = plot_losses(run, "CTC loss", from_epoch=2).axes
+    assert left.get_xlim() == (20.5, 40.5) and right.get_xlim()[0] == 2.5
+    assert left.get_ylim()[1] < 1 and right.get_ylim()[1] < 1
+    assert list(right.lines[0].get_xdata()) == [3, 4]
+
+
+def test_long_curves_are_thinned_but_keep_their_peaks():
+    losses = np.full(6_000, 0.5)
+    losses[[1234, 4321]] = 7.0, 0.01
+    left, _ = plot_losses(history(100, 60, losses=list(losses)), "CTC loss").axes
+    shown = left.lines[0].get_ydata()
+    assert len(shown) <= 2 * LossFigure.POINTS and shown.max() == 7 and shown.min() == 0.01
+    assert left.lines[0].get_xdata()[-1] == 6_000
+    assert left.lines[1].get_ydata()[-1] == pytest.approx(0.5)
+
+
+def test_the_first_steps_do_not_press_the_rest_flat():
+    left, _ = plot_losses(history(10, 10, losses=[30.0] + [2.0] * 99), "CTC loss").axes
+    assert left.get_ylim()[1] == pytest.approx(1.5 * (30 + 9 * 2) / 10)  # the first full mean, not the first loss
+
+
+def test_losses_that_are_no_numbers_are_left_out_of_the_scale():
+    left, _ = plot_losses(history(3, 2, losses=[2.0, 2.0, 2.0, float("inf"), float("nan"), 2.0]), "CTC loss").axes
+    assert left.get_ylim() == (0, 3.0)
+    assert left.lines[1].get_ydata()[-1] == 2
+
+
+def test_samples_are_spread_over_the_set():
+    data = captchas([f"text{i}" for i in range(25)], source="real")
+    figure = plot_samples(data, n=4, columns=2)
+    [ax] = figure.axes
+    assert words(ax) == ["text0", "text8", "text16", "text24"]
+    assert [int(image.get_array()[0, 0]) for image in ax.images] == [0, 80, 160, 240]
+    assert "4 of 25" in title(figure) and "real" in title(figure)
+    assert len(plot_samples(captchas(["a", "b"]), n=12).axes[0].images) == 2
+
+
+def test_pairs_lie_side_by_side():
+    figure = plot_real_and_generated(captchas("abc", source="real"), captchas("xyz"), n=2)
+    assert words(figure.axes[0]) == ["a", "x", "b", "y"]
+    assert "real" in title(figure) and "synthetic" in title(figure)
+
+
+def test_each_mistake_has_its_texts_its_cer_and_marks_on_the_wrong_symbols():
+    report = SimpleNamespace(
+        mistakes=[mistake("cd5f", "cd5ff", 0.2), mistake("", "ab", 1.0), mistake("xay", "ab", 1.0)], images=50
+    )
+    figure = plot_mistakes(report)
+    ax = figure.axes[0]
+    assert "3 misread of 50" in title(figure) and len(ax.images) == 3
+    right, red = words(ax, BLACK), words(ax, RED)
+    assert right == ["cd5f/cd5 f  CER 0.20", "/    CER 1.00", " a /a   CER 1.00"]
+    # Symbols and the lines under them, in the places that the right symbols leave free.
+    assert red[0::2] == ["        f ", " ab", "x y  b"] and red[1::2] == ["        _ ", " __", "_ _  _"]
+
+
+def test_a_flawless_report_says_so():
+    figure = plot_mistakes(SimpleNamespace(mistakes=[], images=1250))
+    assert "all 1,250 images were read correctly" in figure.texts[0].get_text()
+
+
+def test_too_many_mistakes_are_cut_and_the_title_admits_it():
+    figure = plot_mistakes(SimpleNamespace(mistakes=[mistake("a", "b", 1.0)] * 12, images=20), limit=10)
+    assert len(figure.axes[0].images) == 10 and "first 10 of 12 misread of 20" in title(figure)
+
+
+def test_symbol_shares_and_what_is_expected():
+    [ax] = plot_symbol_frequencies(["aab", "abb", "aaaa"], slots="aabc").axes
+    assert heights(ax) == pytest.approx([70, 30, 0])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", "c"]
+    assert list(ax.lines[0].get_ydata()) == pytest.approx([50, 25, 25])
+    assert "4 equally likely slots" in ax.get_legend().get_texts()[0].get_text()
+    assert "10 symbols in 3 texts" in ax.get_title() and "percent" in ax.get_ylabel()
+    assert plot_symbol_frequencies(["ab"]).axes[0].get_legend() is None
+
+
+def test_neighbours_of_each_part():
+    [ax] = plot_neighbours({"train": ["aab", "abc", "abb", "abc"], "test": ["abc"]}).axes
+    assert heights(ax) == [50, 0] and words(ax) == ["2 of 4", "0 of 1"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["train", "test"]
+
+
+def test_lengths_and_steps():
+    left, right = plot_lengths(["ab", "abc", "abb"]).axes
+    assert words(left) == ["1", "2"] and [label.get_text() for label in left.get_xticklabels()] == ["2", "3"]
+    assert words(right) == ["1", "1", "1"] and [label.get_text() for label in right.get_xticklabels()] == ["2", "3", "4"]
+
+
+def test_network_view_has_one_scale_and_marks_the_steps():
+    views = {"as published": captchas("ab", 200, 50), "CRNN": captchas("ab", 80, 32)}
+    [ax] = plot_network_view(views, {"CRNN": [3.5, 7.5]}, index=1).axes
+    assert words(ax) == ["as published: 200 x 50 pixels", "CRNN: 80 x 32 pixels, 2 steps"]
+    assert [image.get_extent() for image in ax.images] == [[0, 200, 64, 14], [0, 80, 110, 78]]
+    assert int(ax.images[0].get_array()[0, 0]) == 10
+    assert list(ax.lines[1].get_xdata()) == [4, 8]  # the middle of pixel 3 is 3.5 from the edge
+
+
+def test_ink_is_dark_where_the_ink_is():
+    data = captchas("ab", width=6, height=4)
+    data.images[:] = 255
+    data.images[:, :, 1, 2] = 0  # one black pixel in every image
+    data.images[0, :, 3, 5] = 0  # and one in half of them
+    figure = plot_ink(data)
+    shown = next(ax for ax in figure.axes if ax.images).images[0].get_array()
+    assert shown[1, 2] == 255 and shown[3, 5] == 127.5 and shown.sum() == 382.5
+    assert any("2 images (synthetic)" in ax.get_title() for ax in figure.axes)
+
+
+def test_figures_are_white_with_dark_words_whatever_the_reader_has_set():
+    with matplotlib.rc_context({"text.color": "white", "axes.labelcolor": "white", "figure.facecolor": "black"}):
+        figure = plot_neighbours({"train": ["aab"]})
+        data, _ = figure.bundle()
+    ax = figure.axes[0]
+    assert figure.get_facecolor() == (1, 1, 1, 1) and {ax.yaxis.label.get_color(), ax.texts[0].get_color()} == {"#000000"}
+    assert Image.open(BytesIO(data["image/png"])).convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_every_figure_is_unknown_to_pyplot_says_what_it_shows_and_is_small():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    data = captchas(["aab", "abc"], 200, 50)
+    report = SimpleNamespace(mistakes=[mistake("a", "b", 1.0)], images=2)
+    figures = [
+        plot_losses(history(3, 2), "CTC loss"),
+        plot_samples(data),
+        plot_real_and_generated(data, data),
+        plot_lengths(data.texts),
+        plot_mistakes(report),
+        plot_ink(data),
+        plot_network_view({"a": data}),
+        plot_symbol_frequencies(data.texts, "abc"),
+        plot_neighbours({"all": data.texts}),
+    ]
+    for figure in figures:
+        assert isinstance(figure, matplotlib.figure.Figure) and isinstance(figure, Figure)
+        content, metadata = figure.bundle()
+        assert metadata["image/png"]["alt"] == figure.alt != "" and len(content["image/png"]) < 100_000
+    assert pyplot.get_fignums() == []

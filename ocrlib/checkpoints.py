@@ -1,0 +1,108 @@
+"""Files a training run can go on from: written whole or not at all, read without executing code, refused when foreign."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+FORMAT = 1  # raised when the layout of the file changes
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that can't be read, or belongs to another run."""
+
+
+def random_states() -> dict[str, Any]:
+    """State of every random generator a run may draw from: Python, NumPy, torch on the CPU, CUDA and MPS."""
+    name, keys, position, has_gauss, cached = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), int(position), int(has_gauss), float(cached)),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
+    }
+
+
+def restore_random_states(states: dict[str, Any]) -> None:
+    """Put every generator back to where `random_states` found it (a device that is missing now is left out)."""
+    version, internal, gauss = states["python"]
+    random.setstate((version, tuple(internal), gauss))
+    name, keys, position, has_gauss, cached = states["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states["cuda"][: torch.cuda.device_count()])
+    if states["mps"] is not None and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(states["mps"])
+
+
+def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
+    """Write ``state`` (tensors, numbers, texts, and lists and dicts of them) to ``path``.
+
+    A temporary file beside it is written, synced and renamed, so that a kill or a full disk leaves the old file whole.
+
+    Raises ``OSError`` that names the path and the cure when the file can't be written.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        with os.fdopen(handle, "wb") as file:
+            torch.save({"format": FORMAT, **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise OSError(
+            f"Could not write the checkpoint {path} ({error}). An older one, if any, is untouched. "
+            "Free some space or give fit another checkpoint=path."
+        ) from error
+    except BaseException:  # a second Ctrl-C: leave no litter
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """What `save_checkpoint` wrote, tensors on the CPU. Executes no code from the file.
+
+    Raises ``CheckpointError`` when the file is truncated, is no checkpoint, or is of another format.
+    """
+    path = Path(path)
+    cure = f"Delete {path.name}, pass fresh=True to train anew, or give another checkpoint=path."
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
+        first = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path} can't be read as a checkpoint: it is truncated, or something else ({first}). {cure}") from error
+    if not isinstance(state, dict) or "format" not in state:
+        raise CheckpointError(f"{path} is not a checkpoint of ocrlib: it has no format number. {cure}")
+    if state["format"] != FORMAT:
+        raise CheckpointError(f"{path} has checkpoint format {state['format']}, this version reads format {FORMAT}. {cure}")
+    return state
+
+
+def refuse_other_run(path: str | Path, found: dict[str, str], expected: dict[str, str]) -> None:
+    """Raise ``CheckpointError`` naming each entry in which a checkpoint's identity differs from this run's."""
+    keys = [*expected, *(key for key in found if key not in expected)]
+    different = [
+        f"{key}: {found.get(key, 'not recorded')} there, {expected.get(key, 'none')} here"
+        for key in keys
+        if found.get(key) != expected.get(key)
+    ]
+    if different:
+        raise CheckpointError(
+            f"The checkpoint {path} belongs to another run:\n  " + "\n  ".join(different) + "\n"
+            "Give this run another checkpoint=path, or pass fresh=True to start over and replace the file."
+        )

@@ -1,0 +1,210 @@
+"""`fit`: the one training loop, watched, saved and stopped kindly. Any network, either objective, any optimizer."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from ocrlib.captchas import Captchas
+from ocrlib.checkpoints import CheckpointError, load_checkpoint, refuse_other_run, save_checkpoint
+from ocrlib.history import History
+from ocrlib.interrupts import DeferredInterrupt
+from ocrlib.live import LivePlot
+from ocrlib.loop import Loop
+from ocrlib.networks import parameter_count
+from ocrlib.objectives import Objective
+from ocrlib.progress import Progress
+
+FETCH_SECONDS = 1.0  # how often losses are fetched, checked and drawn while an epoch runs
+SAVE_SECONDS = 10.0  # at most one checkpoint in this time, but for the last
+
+
+class DivergedError(ArithmeticError):
+    """Training met a loss or a weight that is not a finite number. ``history`` holds the run up to there."""
+
+    def __init__(self, message: str, history: History) -> None:
+        super().__init__(message)
+        self.history = history
+
+
+def gradient_norm(model: nn.Module) -> float:
+    """Euclidean norm of all gradients taken together: what ``clip_norm`` bounds. 0.0 before the first backward pass."""
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    return float(nn.utils.get_total_norm(gradients)) if gradients else 0.0
+
+
+def fit(
+    model: nn.Module,
+    objective: Objective,
+    train: Captchas,
+    test: Captchas,
+    optimizer: Optimizer,
+    *,
+    epochs: int,
+    batch_size: int,
+    scheduler: LRScheduler | None = None,
+    clip_norm: float | None = None,
+    augment: Callable[[Tensor], Tensor] | None = None,
+    history: History | None = None,
+    checkpoint: str | Path | None = None,
+    fresh: bool = False,
+    stop_when_diverged: bool = True,
+    live: bool = True,
+    title: str | None = None,
+) -> History:
+    """Train ``model`` for ``epochs`` epochs and return its history; call again with ``history=`` to go on.
+
+    Each epoch takes the training images in a new random order, in batches ``(N, 1, H, W)`` of float32 in 0..255 (the last
+    may be smaller), then measures the loss on the whole test set. ``scheduler`` steps after every batch, ``augment`` maps
+    a batch to one of the same shape, ``clip_norm`` bounds the gradient's norm. ``live`` shows the losses as they come.
+
+    ``checkpoint`` names a file to save to and to go on from: a run that was stopped continues at the step it was saved
+    at, a finished one is loaded instead of trained again; ``fresh=True`` starts over. Stopping the kernel (Ctrl-C) ends
+    training after the step in hand, saves, and returns the history so far.
+
+    Raises ``ValueError`` for arguments that can't work, ``CheckpointError`` for a checkpoint of another run, and
+    ``DivergedError`` when a loss or a weight is no longer finite (unless ``stop_when_diverged=False``).
+    """
+    _check_arguments(model, objective, train, test, epochs, batch_size)
+    history = history.copy() if history else History()
+    loop = Loop(model, objective, train, test, optimizer, batch_size, scheduler, clip_norm, augment, history)
+    first, last = history.epochs, history.epochs + epochs
+    keeper = _Keeper(Path(checkpoint), _identity(loop, train, test)) if checkpoint is not None else None
+    if keeper and not fresh:
+        keeper.restore(loop, last)
+    name = title or type(model).__name__
+    plot = LivePlot(objective.name, name, from_epoch=first) if live else None
+    progress = Progress(name, loop.history.epochs, last, visible=live)
+    model.train()
+    try:
+        with DeferredInterrupt() as interrupt:
+            fetched = time.perf_counter()
+            while loop.history.epochs < last and not interrupt.requested:
+                epoch_done = loop.step()
+                if epoch_done or interrupt.requested or time.perf_counter() - fetched > FETCH_SECONDS:
+                    loop.fetch_losses()
+                    if stop_when_diverged:
+                        _check_losses(loop.history, keeper)
+                    if epoch_done:
+                        loop.end_epoch()
+                        progress.epoch_done(loop.history.epochs, loop.history.test_loss[-1])
+                    if plot:
+                        plot.update(loop.history)
+                    if keeper:
+                        keeper.save(loop, stop_when_diverged, now=interrupt.requested or loop.history.epochs == last)
+                    fetched = time.perf_counter()
+    finally:
+        progress.close()
+        if plot:
+            plot.update(loop.history, force=True)
+            plot.close()
+    if loop.history.epochs < last:
+        print(_how_to_go_on(loop.history, last, keeper))
+    return loop.history
+
+
+class _Keeper:
+    """Writes a run's checkpoint now and then, and takes a run back to it."""
+
+    def __init__(self, path: Path, identity: dict[str, str]) -> None:
+        self.path, self.identity = path, identity
+        self.saved = time.perf_counter()
+
+    def restore(self, loop: Loop, last: int) -> None:
+        if not self.path.exists():
+            return
+        state = load_checkpoint(self.path)
+        refuse_other_run(self.path, state.pop("identity"), self.identity)
+        epochs = len(state["history"]["test_loss"])
+        if epochs > last:
+            raise CheckpointError(
+                f"The checkpoint {self.path} holds {epochs} epochs, more than the {last} asked for. Ask for at least "
+                f"{epochs}, give another checkpoint=path, or pass fresh=True to start over and replace the file."
+            )
+        loop.restore(state)
+
+    def save(self, loop: Loop, check_weights: bool, now: bool) -> None:
+        if not now and time.perf_counter() - self.saved < SAVE_SECONDS:
+            return
+        # The loss that was just fetched was finite, but the step after it may have broken the weights.
+        if check_weights and not loop.weights_are_finite():
+            raise DivergedError(_diverged("A weight", loop.history, len(loop.history.train_loss), self), loop.history)
+        save_checkpoint(self.path, {"identity": self.identity, **loop.state()})
+        self.saved = time.perf_counter()
+
+
+def _identity(loop: Loop, train: Captchas, test: Captchas) -> dict[str, str]:
+    """What must be equal for a run to go on from a checkpoint: name of the thing to what it is, as a reader would say it."""
+    shapes = repr([(key, tuple(value.shape)) for key, value in loop.model.state_dict().items()])
+    return {
+        "network": f"{type(loop.model).__name__}, {parameter_count(loop.model):,} parameters, layers {_short_hash(shapes)}",
+        "objective": repr(loop.objective),
+        "optimizer": _describe(loop.optimizer, loop.optimizer.defaults),
+        "schedule": _describe(loop.scheduler, _fixed(loop.scheduler.state_dict())) if loop.scheduler else "none",
+        "batch size": str(loop.batch_size),
+        "gradient clipping": str(loop.clip_norm),
+        "augmentation": getattr(loop.augment, "__qualname__", type(loop.augment).__name__) if loop.augment else "none",
+        "training images": f"{len(train)} images, {train.fingerprint()}",
+        "test images": f"{len(test)} images, {test.fingerprint()}",
+        "seed": str(torch.initial_seed()),
+        "training before this call": f"{loop.history.epochs} epochs, {loop.history.digest()}",
+    }
+
+
+def _fixed(schedule: dict[str, Any]) -> dict[str, Any]:
+    """The entries of a schedule's state that say which schedule it is, not how far it has come."""
+    plain = {key: value for key, value in schedule.items() if isinstance(value, (int, float, str, list))}
+    return {key: value for key, value in plain.items() if key != "last_epoch" and not key.startswith("_")}
+
+
+def _describe(thing: object, settings: dict[str, Any]) -> str:
+    return f"{type(thing).__name__}({', '.join(f'{key}={value}' for key, value in settings.items())})"
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _check_arguments(
+    model: nn.Module, objective: Objective, train: Captchas, test: Captchas, epochs: int, batch_size: int
+) -> None:
+    for name, captchas in {"train": train, "test": test}.items():
+        if len(captchas) == 0:
+            raise ValueError(f"The {name} set holds no image; split the data so that it has at least one.")
+    if epochs < 1:
+        raise ValueError(f"epochs={epochs}: ask for at least one.")
+    if not 1 <= batch_size <= len(train):
+        raise ValueError(f"batch_size={batch_size}: it must be between 1 and the {len(train)} training images.")
+    for captchas in (train, test):
+        objective.check(model, captchas.images.shape[-1], captchas.texts)
+
+
+def _check_losses(history: History, keeper: _Keeper | None) -> None:
+    # From the end backwards: NaN stays once it is there, and only the last second's losses are new.
+    finite = torch.tensor(history.train_loss[-10_000:]).isfinite()
+    if not bool(finite.all()):
+        step = len(history.train_loss) - len(finite) + int((~finite).nonzero()[0]) + 1
+        raise DivergedError(_diverged("The training loss", history, step, keeper), history)
+
+
+def _diverged(what: str, history: History, step: int, keeper: _Keeper | None) -> str:
+    saved = f"The last good checkpoint is {keeper.path}." if keeper and keeper.path.exists() else "No checkpoint was kept."
+    return (
+        f"{what} is not finite any more at step {step}, in epoch {history.epochs + 1}. {saved} "
+        "A lower learning rate or a clip_norm usually mends this; stop_when_diverged=False goes on regardless."
+    )
+
+
+def _how_to_go_on(history: History, last: int, keeper: _Keeper | None) -> str:
+    done = f"Stopped after {history.epochs} of {last} epochs ({len(history.train_loss):,} steps)."
+    if keeper:
+        return f"{done} Saved to {keeper.path}: run the same cell again to go on from here."
+    return f"{done} To go on: fit(..., epochs={last - history.epochs}, history=history)."

@@ -1,0 +1,103 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from toys import ALPHABET, ToyCTC, toy_captchas
+from torch import nn
+
+from ocrlib import CTC, Alphabet, Captchas, evaluate
+from ocrlib.evaluation import binomial_interval, predict
+
+
+class Parrot(nn.Module):
+    """Reads each image as the text whose number its first pixel holds, one step a symbol with blanks between."""
+
+    def __init__(self, texts, alphabet):
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(()))
+        self.texts, self.alphabet = texts, alphabet
+
+    def forward(self, images):
+        steps = 2 * max(map(len, self.texts))
+        logits = torch.zeros(steps, len(images), len(self.alphabet))
+        for n, number in enumerate(images[:, 0, 0, 0].int().tolist()):
+            path = [i for index in self.alphabet.encode(self.texts[number]) for i in (index, 0)]
+            logits[range(len(path)), n, path] = 1.0
+        return logits
+
+
+def read_as(predicted, true):
+    """The report of a network that reads ``predicted`` where ``true`` stands."""
+    images = torch.arange(len(true), dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 2, 2)
+    captchas = Captchas(images, true, [f"{i}.png" for i in range(len(true))], "synthetic", "parrot images")
+    alphabet = Alphabet("abcd")
+    return evaluate(Parrot(predicted, alphabet), CTC(alphabet), captchas, batch_size=2)
+
+
+def edits(predicted, true):
+    """Levenshtein distance by trying everything: first symbols match, or one of three edits is made."""
+    if not predicted or not true:
+        return len(predicted) + len(true)
+    if predicted[0] == true[0]:
+        return edits(predicted[1:], true[1:])
+    return 1 + min(edits(predicted[1:], true), edits(predicted, true[1:]), edits(predicted[1:], true[1:]))
+
+
+def test_a_report_counts_edits_characters_and_exact_matches():
+    report = read_as(["abc", "ab", "dddd"], ["abc", "abc", "abc"])
+    assert (report.edits, report.characters, report.images) == (1 + 4, 9, 3)
+    assert report.cer == pytest.approx(5 / 9)
+    assert report.exact == pytest.approx(1 / 3)
+    assert [(m.name, m.predicted, m.true) for m in report.mistakes] == [("1.png", "ab", "abc"), ("2.png", "dddd", "abc")]
+    assert [m.cer for m in report.mistakes] == pytest.approx([1 / 3, 4 / 3])
+    assert int(report.mistakes[1].image[0, 0, 0]) == 2
+    assert "CER 0.5556 (5 of 9 characters" in str(report) and "(1 of 3 images)" in str(report)
+
+
+def test_no_mistake_and_nothing_right():
+    assert read_as(["ab", "cc"], ["ab", "cc"]).mistakes == []
+    assert read_as(["ab", "cc"], ["ab", "cc"]).exact == 1.0
+    nothing = read_as(["c"], ["ab"])
+    assert (nothing.cer, nothing.exact, nothing.edits) == (1.0, 0.0, 2)
+
+
+texts = st.lists(st.tuples(st.text("abcd", max_size=4), st.text("abcd", min_size=1, max_size=4)), min_size=1, max_size=4)
+
+
+@given(texts)
+def test_cer_is_summed_edits_over_summed_characters(pairs):
+    """torchmetrics' CER, the edit count beside it, and brute force say the same."""
+    predicted, true = map(list, zip(*pairs))
+    report = read_as([text or "" for text in predicted] + ["a"], [*true, "a"])  # "a": the Parrot needs a step
+    expected = sum(edits(p, t) for p, t in pairs)
+    assert report.edits == expected
+    assert report.cer == pytest.approx(report.edits / report.characters)
+
+
+def test_the_interval_is_the_exact_binomial_one():
+    low, high = read_as(["b", "a"], ["a", "a"]).interval
+    assert (low, high) == pytest.approx((0.0126, 0.9874), abs=1e-4)  # 1 of 2, from a table
+    low, high = binomial_interval(3, 1250)
+    assert (low, high) == pytest.approx((0.000495, 0.007), abs=1e-5)
+    assert binomial_interval(0, 10)[0] == 0.0 and binomial_interval(12, 10)[1] == 1.0
+
+
+def test_prediction_is_in_evaluation_mode_and_leaves_the_mode_as_it_was():
+    model, images = ToyCTC(), toy_captchas(5).images
+    model.train()
+    first, second = predict(model, images, batch_size=2), predict(model, images, batch_size=5)
+    assert model.training
+    assert torch.allclose(first, second, atol=1e-5)  # in training mode batch norm would depend on the batch
+    assert first.shape == (6, 5, 4)
+
+
+def test_nan_logits_are_refused():
+    model = ToyCTC()
+    nn.init.constant_(model.head.bias, float("nan"))
+    with pytest.raises(FloatingPointError, match="ToyCTC gives NaN for 5 of 5 images.*last checkpoint"):
+        evaluate(model, CTC(ALPHABET), toy_captchas(5))
+
+
+def test_nothing_to_evaluate_is_refused():
+    with pytest.raises(ValueError, match="no image"):
+        evaluate(ToyCTC(), CTC(ALPHABET), toy_captchas(5).subset([]))

@@ -1,0 +1,69 @@
+from dataclasses import replace
+
+import pytest
+from toys import ToyCTC, toy_captchas
+
+from ocrlib import CTC, EXPERIMENTS, Alphabet, CrossEntropy, pick_budget, run
+from ocrlib.runtime import BUDGETS
+
+
+REPORTED = {  # spec: width, train, test, batch, rate, epochs, clip, CER, edits
+    "crnn": (80, 820, 250, 8, 0.08, 60, 3.0, 0.0024, 3),
+    "modified_crnn": (176, 896, 174, 128, 1.2, 40, 3.0, 0.0575, 50),
+    "ce_crnn": (128, 848, 222, 16, 4e-5, 30, None, 0.0081, 9),
+}
+
+
+@pytest.mark.parametrize("key", REPORTED)
+def test_the_recipes_are_the_reported_ones(key):
+    e = EXPERIMENTS[key]
+    found = (e.width, e.train, e.test, e.batch_size, e.learning_rate, sum(e.epochs), e.clip_norm, e.reported_cer, e.reported_edits)
+    assert found == REPORTED[key]
+    assert e.train + e.test == 1070
+    assert e.reported_cer == pytest.approx(e.reported_edits / (5 * e.test), abs=5e-5)
+
+
+def test_the_recipes_have_their_optimizers_and_objectives():
+    kinds = {key: (e.optimizer.__name__, e.objective) for key, e in EXPERIMENTS.items()}
+    assert kinds == {"crnn": ("Adadelta", CTC), "modified_crnn": ("Adadelta", CTC), "ce_crnn": ("Adam", CrossEntropy)}
+    model = EXPERIMENTS["crnn"].make_model(Alphabet("abc"))
+    assert model.head.out_features == 4
+    assert EXPERIMENTS["crnn"].make_optimizer(model).defaults["lr"] == 0.08
+
+
+def test_the_full_budget_changes_nothing():
+    assert EXPERIMENTS["crnn"].within(BUDGETS["full"], 1070) is EXPERIMENTS["crnn"]
+
+
+def test_the_smoke_budget_shrinks_data_and_epochs_and_keeps_the_shares():
+    small = EXPERIMENTS["modified_crnn"].within(BUDGETS["smoke"], 1070)
+    assert small.train + small.test == BUDGETS["smoke"].max_images
+    assert small.train / small.test == pytest.approx(896 / 174, rel=0.1)
+    assert small.batch_size <= small.train // 4
+    assert small.epochs == (BUDGETS["smoke"].max_epochs,)
+
+
+def test_a_smaller_data_set_is_split_in_the_same_shares():
+    small = EXPERIMENTS["crnn"].within(BUDGETS["full"], 1040)
+    assert small.train + small.test == 1040 and small.epochs == (20, 40)
+
+
+def test_run_trains_and_evaluates_under_the_budget_and_repeats_itself(monkeypatch):
+    monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
+    recipe = replace(EXPERIMENTS["modified_crnn"], network=ToyCTC, width=24, train=30, test=10)
+    first, second, other = (run(recipe, seed=seed, captchas=toy_captchas(40)) for seed in (1, 1, 2))
+    assert first.images == 10 and first.characters == 20
+    assert first.history.epochs == pick_budget().max_epochs
+    assert first.seconds == pytest.approx(sum(first.history.seconds))
+    assert first.history.digest() == second.history.digest() != other.history.digest()
+    assert (first.cer, first.edits) == (second.cer, second.edits)
+
+
+def test_run_names_an_unknown_experiment():
+    with pytest.raises(ValueError, match=r"no experiment 'crnm'.*'crnn'"):
+        run("crnm")
+
+
+def test_run_refuses_images_of_another_width():
+    with pytest.raises(ValueError, match=r"80 pixels wide, these are 24.*width=80"):
+        run("crnn", captchas=toy_captchas())

@@ -1,0 +1,299 @@
+import json
+import os
+import signal
+
+import pytest
+import torch
+from toys import ALPHABET, ToyCE, ToyCTC, toy_captchas, weights
+
+from ocrlib import CRNN, CTC, CheckpointError, CrossEntropy, DivergedError, History, evaluate, fit, gradient_norm, seed_everything
+
+TRAIN, TEST = toy_captchas(12, seed=1), toy_captchas(6, seed=2)
+
+
+def make(network=ToyCTC, objective=CTC, seed=3, lr=0.01):
+    seed_everything(seed)
+    model = network()
+    return model, objective(ALPHABET), torch.optim.Adam(model.parameters(), lr=lr)
+
+
+def train(model, objective, optimizer, epochs=3, batch_size=5, **options):
+    return fit(model, objective, TRAIN, TEST, optimizer, epochs=epochs, batch_size=batch_size, live=False, **options)
+
+
+def stop_after(steps):
+    """An augmentation that presses Ctrl-C during the step with this number (and leaves the images as they are)."""
+    calls = iter(range(1, 1_000_000))
+
+    def augment(images):
+        if next(calls) == steps:
+            os.kill(os.getpid(), signal.SIGINT)
+        return images
+
+    return augment
+
+
+def test_the_history_has_a_loss_for_each_step_and_epoch():
+    history = train(*make(), epochs=3)
+    assert history.epochs == 3
+    assert len(history.train_loss) == 9  # 12 images in batches of 5, 5 and 2
+    assert history.steps_per_epoch == [3, 3, 3]
+    assert len(history.seconds) == 3 and all(seconds > 0 for seconds in history.seconds)
+
+
+@pytest.mark.parametrize(("network", "objective"), [(ToyCTC, CTC), (ToyCE, CrossEntropy)])
+def test_training_learns(network, objective):
+    model, objective, optimizer = make(network, objective, lr=0.03)
+    before = evaluate(model, objective, TEST).cer
+    fit(model, objective, TRAIN, TEST, optimizer, epochs=60, batch_size=6, live=False)
+    assert before > 0.3
+    assert evaluate(model, objective, TEST).cer == 0
+
+
+def test_the_test_loss_is_that_of_the_whole_set_in_evaluation_mode():
+    model, objective, optimizer = make()
+    history = train(model, objective, optimizer)
+    model.eval()
+    with torch.no_grad():
+        whole = objective.loss(model(TEST.images.float()), *ALPHABET.encode_batch(TEST.texts))
+    assert history.test_loss[-1] == pytest.approx(float(whole), rel=1e-5)
+
+
+def test_a_first_step_is_torchs_own():
+    """One step of fit with plain SGD against the same step by hand: gradient, clipping and all."""
+    steps = []
+    for by_hand in (True, False):
+        seed_everything(5)
+        model = ToyCTC()
+        model.rnn.dropout = 0.0
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        if by_hand:
+            order = torch.randperm(len(TRAIN))
+            targets, lengths = ALPHABET.encode_batch(TRAIN.texts)
+            logits = model.train()(TRAIN.images[order].float())
+            CTC(ALPHABET).loss(logits, targets[order], lengths[order]).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+            optimizer.step()
+        else:
+            train(model, CTC(ALPHABET), optimizer, epochs=1, batch_size=len(TRAIN), clip_norm=0.1)
+        steps.append(weights(model))
+    assert torch.equal(*steps)
+
+
+def test_every_image_is_seen_once_an_epoch_in_a_new_order():
+    seen = []
+    train(*make(), epochs=2, augment=lambda images: seen.append(images[:, 0].mean((1, 2))) or images)
+    first, second = torch.cat(seen[:3]), torch.cat(seen[3:])
+    expected = TRAIN.images.float()[:, 0].mean((1, 2)).sort().values
+    assert torch.equal(first.sort().values, expected) and torch.equal(second.sort().values, expected)
+    assert not torch.equal(first, second)
+
+
+def test_going_on_with_a_history_equals_training_at_once():
+    model, *rest = make()
+    at_once = train(model, *rest, epochs=4)
+    other, *rest = make()
+    first = train(other, *rest, epochs=1)
+    then = train(other, *rest, epochs=3, history=first)
+    assert (then.train_loss, then.test_loss) == (at_once.train_loss, at_once.test_loss)
+    assert first.epochs == 1  # the caller's history is not changed
+    assert torch.equal(weights(model), weights(other))
+
+
+def test_the_same_seed_gives_the_same_bits():
+    def trained(seed):
+        model, *rest = make(seed=seed)
+        return train(model, *rest).digest(), weights(model)
+
+    first, again, other = trained(3), trained(3), trained(4)
+    assert first[0] == again[0] != other[0]
+    assert torch.equal(first[1], again[1])
+
+
+def test_the_schedule_steps_after_every_batch():
+    model, objective, optimizer = make(lr=1.0)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, total_iters=9)
+    train(model, objective, optimizer, epochs=2, scheduler=schedule)
+    assert schedule.last_epoch == 6
+
+
+def test_gradient_norm_is_that_of_all_gradients_together():
+    model = torch.nn.Linear(2, 1)
+    assert gradient_norm(model) == 0.0
+    model.weight.grad, model.bias.grad = torch.tensor([[3.0, 0.0]]), torch.tensor([4.0])
+    assert gradient_norm(model) == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("stopped_at", [1, 4, 6, 9])
+@pytest.mark.parametrize(("network", "objective"), [(ToyCTC, CTC), (ToyCE, CrossEntropy)])
+def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, network, objective, stopped_at, capsys):
+    undisturbed, *rest = make(network, objective)
+    expected = train(undisturbed, *rest, epochs=4, augment=stop_after(0))
+    model, *rest = make(network, objective)
+    history = train(model, *rest, epochs=4, augment=stop_after(stopped_at), checkpoint=tmp_path / "run.pt")
+    assert len(history.train_loss) == stopped_at
+    assert "run the same cell again" in capsys.readouterr().out
+    again, *rest = make(network, objective)
+    resumed = train(again, *rest, epochs=4, augment=stop_after(0), checkpoint=tmp_path / "run.pt")
+    assert (resumed.train_loss, resumed.test_loss) == (expected.train_loss, expected.test_loss)
+    assert torch.equal(weights(again), weights(undisturbed))
+
+
+def test_a_stopped_run_leaves_the_model_at_its_last_step_and_ctrl_c_as_it_was(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    model, *rest = make()
+    train(model, *rest, augment=stop_after(4), checkpoint=tmp_path / "run.pt")
+    saved = torch.load(tmp_path / "run.pt", weights_only=True)
+    assert all(torch.equal(value, saved["model"][key]) for key, value in model.state_dict().items())
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_stopped_run_without_a_checkpoint_says_how_to_go_on(capsys):
+    train(*make(), epochs=3, augment=stop_after(4))
+    assert "Stopped after 1 of 3 epochs (4 steps)" in capsys.readouterr().out
+
+
+def test_a_finished_run_is_loaded_and_not_trained_again(tmp_path):
+    model, *rest = make()
+    expected = train(model, *rest, checkpoint=tmp_path / "run.pt")
+    other, objective, optimizer = make()
+    other.forward = None  # a single step would fail
+    loaded = train(other, objective, optimizer, checkpoint=tmp_path / "run.pt")
+    assert loaded == expected
+    assert torch.equal(weights(other), weights(model))
+
+
+def test_fresh_starts_over(tmp_path):
+    train(*make(), epochs=2, checkpoint=tmp_path / "run.pt")
+    assert train(*make(), epochs=1, checkpoint=tmp_path / "run.pt", fresh=True).epochs == 1
+    assert train(*make(), epochs=1, checkpoint=tmp_path / "run.pt").epochs == 1
+
+
+def test_a_finished_run_can_be_made_longer(tmp_path):
+    expected = train(*make(), epochs=3)
+    train(*make(), epochs=1, checkpoint=tmp_path / "run.pt")
+    assert train(*make(), epochs=3, checkpoint=tmp_path / "run.pt").digest() == expected.digest()
+
+
+class Wider(ToyCTC):
+    channels = 5
+
+    def stack(self):
+        return [torch.nn.Conv2d(1, 5, 3, 4, 1), torch.nn.MaxPool2d((8, 1))]
+
+
+DIFFERENCES = {
+    "network": lambda: train(*make(Wider), checkpoint="run.pt"),
+    "objective": lambda: train(*make(ToyCE, CrossEntropy), checkpoint="run.pt"),
+    "optimizer": lambda: train(*make(lr=0.5), checkpoint="run.pt"),
+    "batch size": lambda: train(*make(), batch_size=4, checkpoint="run.pt"),
+    "gradient clipping": lambda: train(*make(), clip_norm=1.0, checkpoint="run.pt"),
+    "augmentation": lambda: train(*make(), augment=torch.flip, checkpoint="run.pt"),
+    "seed": lambda: train(*make(seed=9), checkpoint="run.pt"),
+    "training images": lambda: fit(
+        *make()[:2], toy_captchas(12, seed=8), TEST, make()[2], epochs=3, batch_size=5, live=False, checkpoint="run.pt"
+    ),
+    "test images": lambda: fit(
+        *make()[:2], TRAIN, toy_captchas(6, seed=8), make()[2], epochs=3, batch_size=5, live=False, checkpoint="run.pt"
+    ),
+    "training before this call": lambda: train(*make(), history=History([1.0], [1.0], [1], [1.0]), checkpoint="run.pt"),
+}
+
+
+@pytest.mark.parametrize("what", DIFFERENCES)
+def test_a_checkpoint_of_another_run_is_refused(tmp_path, monkeypatch, what):
+    monkeypatch.chdir(tmp_path)
+    train(*make(), checkpoint="run.pt")
+    before = (tmp_path / "run.pt").read_bytes()
+    with pytest.raises(CheckpointError, match=rf"run\.pt belongs to another run:\n(.*\n)*  {what}: .* there, .* here"):
+        DIFFERENCES[what]()
+    assert (tmp_path / "run.pt").read_bytes() == before
+
+
+def test_a_schedule_of_another_length_is_refused(tmp_path):
+    def with_schedule(steps):
+        model, objective, optimizer = make()
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=steps)
+        return train(model, objective, optimizer, scheduler=schedule, checkpoint=tmp_path / "run.pt")
+
+    history = with_schedule(9)
+    assert with_schedule(9) == history
+    with pytest.raises(CheckpointError, match="schedule: .*total_steps=9.* there, .*total_steps=12"):
+        with_schedule(12)
+
+
+def test_a_checkpoint_with_more_epochs_than_asked_for_is_refused(tmp_path):
+    train(*make(), epochs=3, checkpoint=tmp_path / "run.pt")
+    with pytest.raises(CheckpointError, match="holds 3 epochs, more than the 2 asked for"):
+        train(*make(), epochs=2, checkpoint=tmp_path / "run.pt")
+
+
+def test_a_diverging_run_stops_with_the_step_and_the_last_good_checkpoint(tmp_path):
+    train(*make(), epochs=1, checkpoint=tmp_path / "run.pt")
+    before = (tmp_path / "run.pt").read_bytes()
+    calls = iter(range(1, 100))
+
+    def break_third(images):
+        return images * float("nan") if next(calls) == 2 else images
+
+    break_third.__qualname__ = "none"  # the identity of the run above
+    with pytest.raises(DivergedError, match=r"training loss .* step 5, in epoch 2.*run\.pt") as caught:
+        train(*make(), epochs=3, augment=break_third, checkpoint=tmp_path / "run.pt")
+    assert len(caught.value.history.train_loss) == 6
+    assert (tmp_path / "run.pt").read_bytes() == before
+
+
+def test_weights_that_break_in_the_last_step_are_not_saved(tmp_path):
+    model, objective, optimizer = make()
+
+    class Breaking(torch.optim.SGD):
+        def step(self, closure=None):
+            with torch.no_grad():
+                model.head.weight.fill_(float("inf"))
+
+    with pytest.raises(DivergedError, match="A weight is not finite.*step 1"):
+        broken = Breaking(model.parameters(), lr=0.1)
+        fit(model, objective, TRAIN, TEST, broken, epochs=1, batch_size=12, live=False, checkpoint=tmp_path / "run.pt")
+    assert not (tmp_path / "run.pt").exists()
+
+
+def test_a_diverging_run_can_be_let_go_on():
+    history = train(*make(), epochs=2, augment=lambda images: images * float("nan"), stop_when_diverged=False)
+    assert history.epochs == 2 and history.train_loss[0] != history.train_loss[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [({"epochs": 0}, "epochs=0"), ({"batch_size": 0}, "batch_size=0"), ({"batch_size": 13}, "batch_size=13.* 12 training images")],
+)
+def test_arguments_that_cannot_work_are_named(options, named):
+    with pytest.raises(ValueError, match=named):
+        train(*make(), **options)
+
+
+def test_an_empty_part_is_refused():
+    model, objective, optimizer = make()
+    with pytest.raises(ValueError, match="The test set holds no image"):
+        fit(model, objective, TRAIN, TEST.subset([]), optimizer, epochs=1, batch_size=2, live=False)
+
+
+def test_unspellable_texts_are_refused_before_training():
+    model, _, optimizer = make()
+    with pytest.raises(ValueError, match="Cross-entropy needs one step a symbol"):
+        fit(model, CrossEntropy(ALPHABET), TRAIN, TEST, optimizer, epochs=1, batch_size=2, live=False)
+    with pytest.raises(ValueError, match="no time step|needs at least"):
+        CRNN()(torch.zeros(1, 1, 32, 4))
+
+
+def test_progress_is_told_to_the_file_make_notebooks_reads(tmp_path, monkeypatch):
+    monkeypatch.setenv("OCRLIB_PROGRESS", str(tmp_path / "progress.json"))
+    train(*make(), epochs=2, title="Toy")
+    told = json.loads((tmp_path / "progress.json").read_text())
+    assert (told["title"], told["epoch"], told["epochs"], told["seconds_left"]) == ("Toy", 2, 2, 0.0)
+
+
+def test_a_line_an_epoch_is_printed_outside_a_notebook(capsys):
+    model, objective, optimizer = make()
+    fit(model, objective, TRAIN, TEST, optimizer, epochs=2, batch_size=5, title="Toy")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and "Toy, epoch 2" in lines[1] and "(test)" in lines[1]

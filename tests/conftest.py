@@ -1,0 +1,64 @@
+"""Fixtures for all tests: no network, no cache of the user's, and images to work with."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+_REAL = os.environ.get("OCRLIB_DATA")  # before `isolated` takes it away
+
+
+@pytest.fixture(autouse=True)
+def isolated(monkeypatch, tmp_path_factory):
+    """Each test starts with an empty cache, no OCRLIB_DATA and no network; it sets what it needs itself."""
+    monkeypatch.delenv("OCRLIB_DATA", raising=False)
+    monkeypatch.setenv("OCRLIB_DOWNLOAD", "0")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setenv("LOCALAPPDATA", str(cache))
+    if sys.platform == "darwin":
+        monkeypatch.setenv("HOME", str(cache))
+
+
+@pytest.fixture(scope="session")
+def real_folder() -> Path:
+    """The folder of the published images, or a skip that says how to run the test."""
+    if not _REAL:
+        pytest.skip("needs the published images: set OCRLIB_DATA to their folder")
+    return Path(_REAL)
+
+
+@pytest.fixture(scope="session")
+def generated():
+    """Twelve generated captchas as (PIL image, text)."""
+    from ocrlib import SyntheticCaptchas
+
+    return list(SyntheticCaptchas(12, seed=7))
+
+
+@pytest.fixture
+def captcha_folder(tmp_path, generated) -> Path:
+    """A folder of twelve good images, ten PNG and two JPEG, each stored as the published ones are."""
+    folder = tmp_path / "captchas"
+    folder.mkdir()
+    for i, (image, text) in enumerate(generated):
+        if i < 10:
+            image.convert("RGBA").save(folder / f"{text}.png")
+        else:
+            image.convert("RGB").save(folder / f"{text}.jpg", quality=95)
+    return folder
+
+
+@pytest.fixture
+def pretend_published(monkeypatch, captcha_folder) -> dict[str, tuple[str, str]]:
+    """Makes ``captcha_folder`` pass for the published set, so that its checks can be tested without the real images."""
+    from ocrlib import manifest
+    from ocrlib.images import read_image
+
+    known = {}
+    for file in sorted(captcha_folder.iterdir()):
+        known[file.stem] = ("png" if file.suffix == ".png" else "jpeg", read_image(file, 200, 50).hash)
+    monkeypatch.setattr(manifest, "published", lambda: known)
+    return known

@@ -1,0 +1,128 @@
+"""The committed notebooks: whole, run in order on the real images, and built as every notebook of the series is.
+
+That their code runs is not tested here: `make test` executes them with nbval, with and without the real images.
+"""
+
+import re
+import statistics
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "notebooks"
+NAMES = sorted(path.name for path in FOLDER.glob("[0-9][0-9]_*.ipynb"))
+SERIES = ["01_data_exploration", "02_crnn", "03_modified_crnn", "04_ce_crnn"]
+OPENING = ["What you will learn", "What you need", "How long it takes", "What it should reach"]
+CLOSING = ["Summary", "Try it yourself", "Exercises", "Solutions"]
+
+
+@pytest.fixture(params=NAMES)
+def notebook(request) -> nbformat.NotebookNode:
+    return nbformat.read(FOLDER / request.param, as_version=nbformat.NO_CONVERT)
+
+
+def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    assert cells, "a notebook without code"
+    return cells
+
+
+def tags(cell: nbformat.NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def is_checked(cell: nbformat.NotebookNode) -> bool:
+    """Whether nbval compares this cell's output."""
+    return "# NBVAL_CHECK_OUTPUT" in cell.source or "nbval-check-output" in tags(cell)
+
+
+def texts(cell: nbformat.NotebookNode) -> list[str]:
+    """What a cell's outputs say, one string an output."""
+    return [output.get("text", "") + str(output.get("data", "")) for output in cell.outputs]
+
+
+def heading(words: str) -> re.Pattern[str]:
+    """Words at the start of a heading, or in bold at the start of a line."""
+    return re.compile(rf"^(?:#+ |(?:[-*] )?\*\*){re.escape(words)}", re.MULTILINE | re.IGNORECASE)
+
+
+def positions(headings: list[str], text: str) -> dict[str, int]:
+    found = {words: heading(words).search(text) for words in headings}
+    return {words: match.start() if match else -1 for words, match in found.items()}
+
+
+def test_the_series_is_there() -> None:
+    assert [name for name in SERIES if f"{name}.ipynb" not in NAMES] == []
+    assert sorted(path.name for path in FOLDER.glob("*.ipynb")) == NAMES, "a notebook whose name does not begin with its number"
+
+
+def test_is_a_valid_notebook(notebook) -> None:
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) >= (4, 5), "no cell ids: open and save it in a current JupyterLab"
+    assert notebook.metadata.kernelspec.name == "python3", "made with a kernel that readers do not have"
+
+
+def test_was_run_top_to_bottom_in_a_fresh_kernel(notebook) -> None:
+    cells = code_cells(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), "run `make notebooks`"
+
+
+def test_shows_no_error(notebook) -> None:
+    for cell in code_cells(notebook):
+        if "raises-exception" not in tags(cell):
+            assert [output.ename for output in cell.outputs if output.output_type == "error"] == [], cell.source
+
+
+def test_was_not_run_with_the_smoke_budget(notebook) -> None:
+    said = [text for cell in code_cells(notebook) for text in texts(cell)]
+    assert [text for text in said if "SMOKE BUDGET" in text] == [], "run `make notebooks` without OCRLIB_BUDGET"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_committed_was_run_in_full_on_the_real_images(name) -> None:
+    # A reader without the images may have run it on generated ones: that is fine in the working tree, so git is asked.
+    shown = subprocess.run(["git", "show", f":notebooks/{name}"], cwd=ROOT, capture_output=True, check=False)
+    text = shown.stdout.decode("utf-8") if shown.returncode == 0 else (FOLDER / name).read_text(encoding="utf-8")
+    facts = nbformat.reads(text, as_version=4).metadata.get("ocrlib", {})
+    assert (facts.get("budget"), facts.get("data")) == ("full", "real"), "run `make notebooks` with the real images"
+
+
+def test_cells_are_short(notebook) -> None:
+    lengths = [len(cell.source.splitlines()) for cell in code_cells(notebook)]
+    assert statistics.median(lengths) <= 6
+    assert [length for length in lengths if length > 25] == []
+
+
+def test_opens_as_every_notebook_does(notebook) -> None:
+    first_code = [cell.cell_type for cell in notebook.cells].index("code")
+    found = positions(OPENING, "\n\n".join(cell.source for cell in notebook.cells[:first_code]))
+    assert [words for words, position in found.items() if position < 0] == []
+
+
+def test_closes_as_every_notebook_does(notebook) -> None:
+    found = positions(CLOSING, "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown"))
+    assert [words for words, position in found.items() if position < 0] == []
+    assert sorted(found, key=found.get) == CLOSING
+
+
+def test_figures_are_stored_as_images(notebook) -> None:
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if data.get("text/plain", "").startswith("<Figure"):
+                assert "image/png" in data, f"a figure that nobody can see: end the cell with something else\n{cell.source}"
+                assert not is_checked(cell), f"nbval compares the text <Figure ...>\n{cell.source}"
+
+
+def test_nbval_compares_something(notebook) -> None:
+    checked = [cell for cell in code_cells(notebook) if is_checked(cell)]
+    assert checked, "no cell is marked with # NBVAL_CHECK_OUTPUT"
+    assert [cell.source for cell in checked if not cell.outputs] == [], "marked, but there is nothing to compare"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_small_enough_to_be_shown(name) -> None:
+    assert (FOLDER / name).stat().st_size < 4_000_000, "sites that show notebooks give up on large ones; draw figures smaller"

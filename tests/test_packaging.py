@@ -1,0 +1,221 @@
+"""What holds the project together: one list of dependencies, small modules, imports one way, nothing that must stay outside."""
+
+import ast
+import graphlib
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+import ocrlib
+import tasks
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted((ROOT / "ocrlib").glob("*.py"))
+PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+ENVIRONMENT = (ROOT / "environment.yml").read_text(encoding="utf-8")
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "dask[distributed]": "distributed"}
+
+
+def project_files() -> list[Path]:
+    """What git tracks or would add."""
+    try:
+        listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        names = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True).stdout.decode().split("\0")
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    return sorted({ROOT / name for name in names if name and (ROOT / name).is_file()})
+
+
+def strings(value: object) -> Iterator[str]:
+    """All text in a notebook's JSON, outputs too, without the images and the colours of tracebacks."""
+    if isinstance(value, str):
+        yield re.sub(r"\x1b\[[\d;]*m", "", value)
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else []:
+        if not str(key).startswith("image/"):
+            yield from strings(part)
+
+
+def read_text(path: Path) -> str | None:
+    """A file's text; None when it is no text."""
+    data = path.read_bytes()
+    if b"\0" in data:
+        return None
+    return "\n".join(strings(json.loads(data))) if path.suffix == ".ipynb" else data.decode("utf-8")
+
+
+# -- dependencies
+
+
+def dependencies_of_pyproject() -> dict[str, tuple[str, str]]:
+    """Name: (floor, comment). Read as lines: a parser would drop the comments."""
+    lines = re.findall(r'^    "([\w\[\]-]+)>=([\d.]+)", +# (.+)$', PYPROJECT, re.MULTILINE)
+    return {name: (floor, comment) for name, floor, comment in lines}
+
+
+def dependencies_of_environment() -> dict[str, tuple[str, str]]:
+    lines = re.findall(r"^  - ([\w-]+)>=([\d.]+)  # (.+)$", ENVIRONMENT, re.MULTILINE)
+    return {name: (floor, comment) for name, floor, comment in lines}
+
+
+def test_every_dependency_in_pyproject_has_a_floor_and_a_comment() -> None:
+    listed = re.findall(r'^    "([\w\[\]-]+).*$', PYPROJECT.partition("[tool.")[0], re.MULTILINE)
+    assert "torch" in listed
+    assert set(listed) == set(dependencies_of_pyproject())
+
+
+def test_every_dependency_in_environment_has_a_floor_and_a_comment() -> None:
+    listed = [entry for entry in yaml.safe_load(ENVIRONMENT)["dependencies"] if entry != "pip" and isinstance(entry, str)]
+    assert {re.match(r"[\w-]+", entry).group() for entry in listed} == set(dependencies_of_environment())
+
+
+def test_environment_and_pyproject_list_the_same_dependencies() -> None:
+    ours = {CONDA_NAMES.get(name, name): facts for name, facts in dependencies_of_pyproject().items()}
+    theirs = dependencies_of_environment()
+    theirs.pop("python")
+    assert theirs == ours
+
+
+def test_environment_installs_the_project_itself() -> None:
+    environment = yaml.safe_load(ENVIRONMENT)
+    assert environment["channels"] == ["conda-forge"]
+    assert environment["dependencies"][-1] == {"pip": ["-e ."]}
+    assert "pip" in environment["dependencies"]
+
+
+def test_the_oldest_python_is_the_same_everywhere() -> None:
+    oldest = ".".join(map(str, tasks.OLDEST))
+    assert f'requires-python = ">={oldest}"' in PYPROJECT
+    assert f'target-version = "py{oldest.replace(".", "")}"' in PYPROJECT
+    assert dependencies_of_environment()["python"][0] == oldest
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert f'\nversion = "{ocrlib.__version__}"\n' in PYPROJECT
+
+
+# -- the package
+
+
+def test_modules_can_be_read_at_a_sitting() -> None:
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {name: length for name, length in lengths.items() if length > 300} == {}
+
+
+def imports_of(path: Path) -> set[str]:
+    """The modules of ocrlib that a module imports anywhere in it, except for type checkers only."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            node.body = []
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            start = "ocrlib." * (node.level > 0) + (node.module or "")
+            names |= {f"{start.rstrip('.')}.{alias.name}" for alias in node.names}
+    own = {name.split(".")[1] if "." in name else "__init__" for name in names if name.partition(".")[0] == "ocrlib"}
+    stems = {module.stem for module in MODULES}
+    return {name if name in stems else "__init__" for name in own}
+
+
+def test_imports_point_one_way() -> None:
+    graph = {path.stem: imports_of(path) for path in MODULES}
+    assert graph["training"], "no imports were found: this test sees nothing"
+    try:
+        list(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail("these modules import each other: " + " <- ".join(error.args[1]))
+
+
+def test_importing_ocrlib_is_cheap() -> None:
+    code = "import sys, ocrlib; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT).stdout.split()
+    assert "torch" in loaded
+    assert {"matplotlib", "scipy", "torchinfo", "torchmetrics", "IPython", "ipywidgets", "dask", "pandas"} & set(loaded) == set()
+
+
+# -- what must stay outside
+
+SOMEBODYS_FOLDER = re.compile(r"(?<![\w.~)-])(?:/(?!home/me\b)(?:home|Users|work|tmp|mnt|opt|root|private)/\w|[A-Z]:\\+Users\\)")
+
+
+def test_the_pattern_for_paths_finds_them() -> None:
+    found = ["/home/ann/x", "see /work/x", '"/tmp/x/y"', "file:///opt/x", r"C:\Users\ann", r"C:\\Users\\ann"]
+    assert [text for text in found if not SOMEBODYS_FOLDER.search(text)] == []
+    fine = ["../work/x", "https://host.org/home/x", "notebooks/tmp/x", "~/work/x", "/home/me/x"]
+    assert [text for text in fine if SOMEBODYS_FOLDER.search(text)] == []
+
+
+def test_no_file_has_a_path_of_somebodys_machine() -> None:
+    here = [str(path) for path in [ROOT, Path.home(), tempfile.gettempdir(), sys.prefix] if len(Path(path).parts) > 2]
+    found = []
+    for path in project_files():
+        text = read_text(path)
+        if text is None or path == Path(__file__):
+            continue
+        for number, line in enumerate(text.splitlines(), start=1):
+            if SOMEBODYS_FOLDER.search(line) or any(place in line for place in here):
+                found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:120]}")
+    assert found == []
+
+
+def test_no_image_of_the_data_set_is_in_the_project() -> None:
+    manifest = (ROOT / "ocrlib" / "manifest.csv").read_text(encoding="utf-8")
+    found = []
+    for path in project_files():
+        if path.suffix.lower() not in {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"}:
+            continue
+        with Image.open(path) as image:
+            grey = np.asarray(image.convert("L"))
+        if re.fullmatch("[2345678bcdefgmnpwxy]{5}", path.stem) or hashlib.sha256(grey.tobytes()).hexdigest()[:16] in manifest:
+            found.append(path.relative_to(ROOT))
+    assert found == []
+
+
+def test_no_archive_is_in_the_project() -> None:
+    packed = {".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".npy", ".npz", ".pt", ".pth", ".pkl", ".h5", ".parquet"}
+    assert [path.name for path in project_files() if path.suffix.lower() in packed] == []
+
+
+# -- the commands
+
+
+def test_the_makefile_knows_the_tasks_and_nothing_else() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert set(re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE).group(1).split()) == set(tasks.TASKS)
+    assert set(re.search(r"^(help .+):$", makefile, re.MULTILINE).group(1).split()) == set(tasks.TASKS)
+
+
+def test_ci_runs_make_test() -> None:
+    script = ROOT / ".ci" / "run"
+    assert script.read_text(encoding="utf-8").splitlines()[-1] == "exec make test"
+    assert os.name == "nt" or os.access(script, os.X_OK)
+
+
+def test_relative_folders_are_meant_from_where_the_command_was_given(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OCRLIB_DATA", "images")
+    monkeypatch.setenv("OCRLIB_RUNS", "")
+    tasks.make_paths_absolute()
+    assert (os.environ["OCRLIB_DATA"], os.environ["OCRLIB_RUNS"]) == (str(tmp_path / "images"), "")
+
+
+def test_notebooks_are_tested_without_what_earlier_runs_left(tmp_path, monkeypatch) -> None:
+    for name in ["01_x.ipynb", "figures.csv", "runs/crnn.pt", ".ipynb_checkpoints/01_x.ipynb"]:
+        (tmp_path / "notebooks" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "notebooks" / name).touch()
+    monkeypatch.setattr(tasks, "ROOT", tmp_path)
+    tasks.copy_notebooks(tmp_path / "copy")
+    assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == ["01_x.ipynb", "figures.csv"]

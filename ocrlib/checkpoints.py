@@ -85,7 +85,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
         first = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path} can't be read as a checkpoint: it is truncated, or something else ({first}). {cure}") from error
+        raise CheckpointError(
+            f"{path} can't be read as a checkpoint: it is truncated, or something else ({first}). {cure}"
+        ) from error
     if not isinstance(state, dict) or "format" not in state:
         raise CheckpointError(f"{path} is not a checkpoint of ocrlib: it has no format number. {cure}")
     if state["format"] != FORMAT:

@@ -129,7 +129,8 @@ def run(
     ``experiment`` is a key of `EXPERIMENTS` or an `Experiment`; ``captchas`` are loaded at its width unless given. The
     report has the training's ``history`` and ``seconds``.
 
-    Raises ``ValueError`` for an unknown key, or images of another size than the recipe's.
+    Raises ``ValueError`` for an unknown key, or images of another size than the recipe's, and ``KeyboardInterrupt`` when
+    it is stopped: only `fit` with a checkpoint can be gone on with.
     """
     recipe = _look_up(experiment)
     captchas = load_captchas(width=recipe.width) if captchas is None else captchas
@@ -145,13 +146,15 @@ def run(
     seed_everything(seed)
     model = recipe.make_model(alphabet).to(pick_device())
     optimizer = recipe.make_optimizer(model)
-    history = History()
+    history, wanted = History(), 0
     for epochs in recipe.epochs:
         history = fit(
             model, objective, train, test, optimizer,
             epochs=epochs, batch_size=recipe.batch_size, clip_norm=recipe.clip_norm,
             history=history, live=live, title=recipe.title,
         )  # fmt: skip
+        if history.epochs < (wanted := wanted + epochs):
+            raise KeyboardInterrupt  # stopped: half a recipe has no figures to report
     return evaluate(model, objective, test).after_training(history)
 
 

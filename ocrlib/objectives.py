@@ -41,7 +41,7 @@ class Objective:
     def check(self, model: torch.nn.Module, width: int, texts: Sequence[str]) -> None:
         """Refuse, before training, texts that the network's steps at this image ``width`` can't spell."""
         if "" in texts:
-            raise ValueError(f"Text number {list(texts).index('')} is empty; every image needs at least one symbol to learn from.")
+            raise ValueError(f"Text number {list(texts).index('')} is empty; an image needs at least one symbol to learn from.")
         if isinstance(model, Network):
             self._check_steps(model, width, texts)
 

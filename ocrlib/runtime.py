@@ -109,7 +109,7 @@ class Budget:
         )
 
 
-BUDGETS = {"full": Budget("full"), "smoke": Budget("smoke", max_images=96, max_epochs=2)}
+BUDGETS = {"full": Budget("full"), "smoke": Budget("smoke", max_images=64, max_epochs=2)}
 
 
 def pick_budget() -> Budget:

@@ -31,8 +31,11 @@ class DivergedError(ArithmeticError):
     """Training met a loss or a weight that is not a finite number. ``history`` holds the run up to there."""
 
     def __init__(self, message: str, history: History) -> None:
-        super().__init__(message)
+        super().__init__(message, history)  # both, so that it survives the way back from a worker process
         self.history = history
+
+    def __str__(self) -> str:
+        return self.args[0]
 
 
 def gradient_norm(model: nn.Module) -> float:

@@ -2,8 +2,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import ALPHABET, ToyCTC, toy_captchas
 from torch import nn
+from toys import ALPHABET, ToyCTC, toy_captchas
 
 from ocrlib import CTC, Alphabet, Captchas, evaluate
 from ocrlib.evaluation import binomial_interval, predict

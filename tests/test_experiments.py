@@ -3,9 +3,8 @@ from dataclasses import replace
 import pytest
 from toys import ToyCTC, toy_captchas
 
-from ocrlib import CTC, EXPERIMENTS, Alphabet, CrossEntropy, pick_budget, run
+from ocrlib import CTC, EXPERIMENTS, Alphabet, CrossEntropy, History, experiments, pick_budget, run
 from ocrlib.runtime import BUDGETS
-
 
 REPORTED = {  # spec: width, train, test, batch, rate, epochs, clip, CER, edits
     "crnn": (80, 820, 250, 8, 0.08, 60, 3.0, 0.0024, 3),
@@ -17,7 +16,8 @@ REPORTED = {  # spec: width, train, test, batch, rate, epochs, clip, CER, edits
 @pytest.mark.parametrize("key", REPORTED)
 def test_the_recipes_are_the_reported_ones(key):
     e = EXPERIMENTS[key]
-    found = (e.width, e.train, e.test, e.batch_size, e.learning_rate, sum(e.epochs), e.clip_norm, e.reported_cer, e.reported_edits)
+    figures = (e.reported_cer, e.reported_edits)
+    found = (e.width, e.train, e.test, e.batch_size, e.learning_rate, sum(e.epochs), e.clip_norm, *figures)
     assert found == REPORTED[key]
     assert e.train + e.test == 1070
     assert e.reported_cer == pytest.approx(e.reported_edits / (5 * e.test), abs=5e-5)
@@ -67,3 +67,18 @@ def test_run_names_an_unknown_experiment():
 def test_run_refuses_images_of_another_width():
     with pytest.raises(ValueError, match=r"80 pixels wide, these are 24.*width=80"):
         run("crnn", captchas=toy_captchas())
+
+
+def test_a_stopped_run_reports_nothing(monkeypatch):
+    monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
+    recipe = replace(EXPERIMENTS["modified_crnn"], network=ToyCTC, width=24, train=30, test=10, epochs=(1, 1))
+    stopped = []
+
+    def fit_that_is_stopped(*args, **options):
+        stopped.append(options["epochs"])
+        return History()
+
+    monkeypatch.setattr(experiments, "fit", fit_that_is_stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, captchas=toy_captchas(40))
+    assert stopped == [1]  # and the second part is not begun

@@ -56,13 +56,12 @@ def test_killed_runs_end_with_the_bits_of_an_undisturbed_one(tmp_path, network, 
             while not (tmp_path / f"{name}.pt").exists() and process.is_alive() and time.monotonic() - before < 60:
                 time.sleep(0.01)  # the start doesn't count: a kill before the first checkpoint has nothing to resume
             process.join(moments.uniform(0.0, 0.5))
-            if kills < KILLS and process.is_alive():
+            if kills < KILLS:
                 process.kill()
-                process.join()
-                assert process.exitcode == -signal.SIGKILL
-                kills += 1
             process.join()
-            finished = process.exitcode == 0
+            assert process.exitcode in (0, -signal.SIGKILL)
+            finished = process.exitcode == 0  # before the kill came, or after the last one
+            kills += not finished
         killed = torch.load(tmp_path / name)
         assert killed[0] == undisturbed[0] and killed[1] == undisturbed[1]
         assert torch.equal(killed[2], undisturbed[2])

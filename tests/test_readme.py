@@ -1,0 +1,69 @@
+"""The README's figures are the notebooks': each cell of its tables is held against what the notebook printed."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from ocrlib import EXPERIMENTS
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+NOTEBOOKS = {"crnn": "02_crnn", "modified_crnn": "03_modified_crnn", "ce_crnn": "04_ce_crnn"}
+
+
+def read(name):
+    return nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+
+
+def printed(name):
+    """All that a notebook printed, as one text."""
+    outputs = [output for cell in read(name).cells for output in cell.get("outputs", [])]
+    return "\n".join(output.text for output in outputs if output.output_type == "stream")
+
+
+def row(name):
+    """The cells of the first table row that links to a notebook, after its title."""
+    line = next(line for line in README.splitlines() if line.startswith("|") and f"notebooks/{name}.ipynb" in line)
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+@pytest.mark.parametrize("key", NOTEBOOKS)
+def test_the_figures_are_those_the_notebook_printed(key):
+    figures = re.search(
+        r"this run: +CER ([\d.]+) \(([\d,]+ of [\d,]+) characters, 95 % interval ([\d.]+ to [\d.]+)\), "
+        r"exact match [\d.]+ \((\d+ of \d+) images\)",
+        printed(NOTEBOOKS[key]),
+    )
+    cer, edits, interval, exact = figures.groups()
+    _, _, cer_here, edits_here, exact_here = row(NOTEBOOKS[key])
+    assert (cer_here, edits_here, exact_here) == (cer, f"{edits}, {interval}", exact)
+
+
+@pytest.mark.parametrize("key", NOTEBOOKS)
+def test_the_reported_figures_are_the_recipes(key):
+    experiment = EXPERIMENTS[key]
+    reported = f"{experiment.reported_cer} ({experiment.reported_edits} of {experiment.test * 5:,})"
+    assert row(NOTEBOOKS[key])[1] == reported
+
+
+@pytest.mark.parametrize("name", ["01_data_exploration", *NOTEBOOKS.values()])
+def test_running_times_are_those_of_the_committed_run(name):
+    minutes = sum(read(name).metadata["ocrlib"]["cell_seconds"]) / 60
+    line = next(line for line in README.splitlines() if line.startswith(f"| {name[:2]} |"))
+    stated = int(re.search(r"(\d+) min", line).group(1))
+    assert stated == max(round(minutes), 1)
+    opening = read(name).cells[0].source
+    said = re.search(r"[Aa]bout (a|\d+) minutes? on two CPU cores", opening).group(1)
+    assert {"a": 1}.get(said) or int(said) == stated
+
+
+def test_the_picture_is_there():
+    for path in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README):
+        assert (ROOT / path).is_file()
+
+
+def test_every_notebook_of_the_series_is_on_the_map():
+    for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"):
+        assert f"notebooks/{path.name}" in README

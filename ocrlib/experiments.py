@@ -40,6 +40,19 @@ class Experiment:
     reported_cer: float
     reported_edits: int
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the recipe sets, by name, as a reader would write it."""
+        return {
+            "network": self.network.__name__,
+            "objective": self.objective.name,
+            "images": f"{self.train} to train on, {self.test} to test on, {self.width} pixels wide",
+            "batch": f"{self.batch_size} images",
+            "optimizer": f"{self.optimizer.__name__}, learning rate {self.learning_rate:g}",
+            "clipping": f"gradient norm at most {self.clip_norm:g}" if self.clip_norm else "none",
+            "epochs": ", then ".join(map(str, self.epochs)),
+        }
+
     def make_model(self, alphabet: Alphabet) -> Network:
         return self.network(classes=len(alphabet))
 

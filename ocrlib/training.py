@@ -133,6 +133,7 @@ class _Keeper:
                 f"{epochs}, give another checkpoint=path, or pass fresh=True to start over and replace the file."
             )
         loop.restore(state)
+        print(f"Going on from {self.path}: {epochs} of {last} epochs were done.")
 
     def save(self, loop: Loop, check_weights: bool, now: bool) -> None:
         if not now and time.perf_counter() - self.saved < SAVE_SECONDS:

@@ -82,3 +82,11 @@ def test_a_stopped_run_reports_nothing(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(recipe, captchas=toy_captchas(40))
     assert stopped == [1]  # and the second part is not begun
+
+
+def test_the_settings_say_what_the_recipe_sets():
+    settings = EXPERIMENTS["crnn"].settings
+    assert settings["epochs"] == "20, then 40"
+    assert settings["optimizer"] == "Adadelta, learning rate 0.08"
+    assert settings["images"] == "820 to train on, 250 to test on, 80 pixels wide"
+    assert EXPERIMENTS["ce_crnn"].settings["clipping"] == "none"

@@ -53,6 +53,22 @@ def test_replaces_notebooks_under_the_full_budget(folder, capsys) -> None:
     assert said.index("[1/2] 01_a: done") < said.index("[2/2] 02_b: done") < said.index("All done")
 
 
+BAR = r"""
+import sys
+from IPython.display import HTML, display
+figure = display(HTML("drawn"), display_id=True)
+for done in range(3):
+    print(f"\r{done} of 2", end="", file=sys.stderr, flush=True)
+    figure.update(HTML(f"drawn {done}"))
+"""
+
+
+def test_a_bar_redrawn_between_updates_of_a_figure_is_stored_once(folder) -> None:
+    write(folder, "01_a.ipynb", BAR)
+    execute(folder)
+    assert outputs(folder / "01_a.ipynb") == ["2 of 2"]
+
+
 def test_leaves_notebooks_alone_under_the_smoke_budget(folder, monkeypatch, capsys) -> None:
     monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
     monkeypatch.setenv("STAND_IN_SOURCE", "real")

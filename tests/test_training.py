@@ -154,13 +154,15 @@ def test_a_stopped_run_without_a_checkpoint_says_how_to_go_on(capsys):
     assert "Stopped after 1 of 3 epochs (4 steps)" in capsys.readouterr().out
 
 
-def test_a_finished_run_is_loaded_and_not_trained_again(tmp_path):
+def test_a_finished_run_is_loaded_and_not_trained_again(tmp_path, capsys):
     model, *rest = make()
     expected = train(model, *rest, checkpoint=tmp_path / "run.pt")
+    assert capsys.readouterr().out == ""
     other, objective, optimizer = make()
     other.forward = None  # a single step would fail
     loaded = train(other, objective, optimizer, checkpoint=tmp_path / "run.pt")
     assert loaded == expected
+    assert "run.pt: 3 of 3 epochs were done" in capsys.readouterr().out
     assert torch.equal(weights(other), weights(model))
 
 

@@ -158,6 +158,7 @@ class Run:
             kernel_manager_class=ThisPython,
             resources={"metadata": {"path": str(path.parent)}},
             record_timing=False,
+            coalesce_streams=True,  # a bar that is redrawn while a figure is updated would be stored line by line
             extra_arguments=["--IPKernelApp.log_level=ERROR"],  # warnings of the kernel program, not of the notebook's code
             on_notebook_start=listen_for_stop,
             on_cell_execute=cell_started,

@@ -5,13 +5,11 @@ That their code runs is not tested here: `make test` executes them with nbval, w
 
 import re
 import statistics
-import subprocess
-from pathlib import Path
 
 import nbformat
 import pytest
+from committed import ROOT, read_committed
 
-ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"
 NAMES = sorted(path.name for path in FOLDER.glob("[0-9][0-9]_*.ipynb"))
 SERIES = ["01_data_exploration", "02_crnn", "03_modified_crnn", "04_ce_crnn"]
@@ -83,10 +81,7 @@ def test_was_not_run_with_the_smoke_budget(notebook) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_committed_was_run_in_full_on_the_real_images(name) -> None:
-    # A reader without the images may have run it on generated ones: that is fine in the working tree, so git is asked.
-    shown = subprocess.run(["git", "show", f":notebooks/{name}"], cwd=ROOT, capture_output=True, check=False)
-    text = shown.stdout.decode("utf-8") if shown.returncode == 0 else (FOLDER / name).read_text(encoding="utf-8")
-    facts = nbformat.reads(text, as_version=4).metadata.get("ocrlib", {})
+    facts = read_committed(name).metadata.get("ocrlib", {})
     assert (facts.get("budget"), facts.get("data")) == ("full", "real"), "run `make notebooks` with the real images"
 
 

@@ -169,7 +169,7 @@ def _download(url: str, path: Path, patience: _Patience) -> None:
     from tqdm.auto import tqdm  # here, because it pulls in the notebook's widgets
 
     path.touch()
-    with tqdm(desc="Downloading captchas", unit="B", unit_scale=True, leave=False) as bar:
+    with tqdm(desc="Downloading captchas", unit="B", unit_scale=True, leave=False, delay=0.5) as bar:
         for _ in range(ATTEMPTS):
             try:
                 return _continue(url, path, patience, bar)

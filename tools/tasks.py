@@ -1,6 +1,7 @@
 """The targets of the Makefile: ``python tools/tasks.py help`` lists them. Standard library only: it makes the environment."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "ocrlib-installed"  # newer than pyproject.toml: nothing to install
 OLDEST = (3, 10)
 CELL_TIMEOUT = 300  # seconds a cell may take under the smoke budget; the longest takes a tenth of it on two cores
+NBVAL = ["--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", "-p", "no:cacheprovider"]
 
 
 def make_paths_absolute() -> None:
@@ -126,9 +128,25 @@ def lab() -> None:
     sys.exit(call(PYTHON, "-m", "jupyterlab", cwd=str(ROOT / "notebooks"), env=environment, stdin=None))
 
 
+def bench() -> None:
+    """measure the project against the plain procedure, about 20 minutes (BENCH="--help" lists options)"""
+    install()
+    sys.exit(call(PYTHON, ROOT / "tools" / "bench.py", *shlex.split(os.environ.get("BENCH", ""))))
+
+
 def copy_notebooks(folder: Path) -> None:
     """Copy notebooks/ to ``folder``, out of reach of data/, and without checkpoints that earlier runs left."""
     shutil.copytree(ROOT / "notebooks", folder, ignore=shutil.ignore_patterns(".*", "runs", "__pycache__"))
+
+
+def smoke_environment() -> "dict[str, str]":
+    """Variables for executing notebooks quickly, outside the working tree and without a network."""
+    environment = dict(os.environ, OCRLIB_BUDGET="smoke", OCRLIB_DOWNLOAD="0")
+    for name in ["OCRLIB_PROGRESS", "OCRLIB_RUNS"]:
+        environment.pop(name, None)
+    if not environment.get("OCRLIB_DATA") and (ROOT / "data").is_dir():
+        environment["OCRLIB_DATA"] = str(ROOT / "data")
+    return environment
 
 
 def check_notebooks(real: bool) -> "bool | None":
@@ -136,11 +154,7 @@ def check_notebooks(real: bool) -> "bool | None":
     with tempfile.TemporaryDirectory(prefix="ocrlib-") as temporary:
         folder, home = Path(temporary) / "notebooks", Path(temporary) / "home"
         copy_notebooks(folder)
-        environment = dict(os.environ, OCRLIB_BUDGET="smoke", OCRLIB_DOWNLOAD="0")
-        for name in ["OCRLIB_PROGRESS", "OCRLIB_RUNS"]:
-            environment.pop(name, None)
-        if real and not environment.get("OCRLIB_DATA") and (ROOT / "data").is_dir():
-            environment["OCRLIB_DATA"] = str(ROOT / "data")
+        environment = smoke_environment()
         if not real:
             environment.pop("OCRLIB_DATA", None)
             home.mkdir()  # an empty one: the user's cache may hold real images
@@ -154,8 +168,20 @@ def check_notebooks(real: bool) -> "bool | None":
         if source != ("real" if real else "synthetic"):
             say(f"load_captchas() found {source} images.")
             return None if real else False
-        flags = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", "-p", "no:cacheprovider"]
-        return call(PYTHON, "-m", "pytest", *flags, str(folder), **where) == 0
+        return call(PYTHON, "-m", "pytest", "--nbval-lax", *NBVAL, str(folder), **where) == 0
+
+
+def check_repeats() -> bool:
+    """Each notebook executed twice under the smoke budget, in fresh processes: the same losses and CER, digit for digit."""
+    with tempfile.TemporaryDirectory(prefix="ocrlib-") as temporary:
+        environment = dict(smoke_environment(), OCRLIB_RUNS=str(Path(temporary) / "first"))
+        if call(PYTHON, ROOT / "tools" / "run_notebooks.py", env=environment) != 0:
+            return False
+        folder = Path(temporary) / "notebooks"
+        shutil.copytree(ROOT / "build" / "notebooks", folder)
+        environment["OCRLIB_RUNS"] = str(Path(temporary) / "second")  # or the first one's training would be loaded
+        sanitize = f"--nbval-sanitize-with={ROOT / 'tools' / 'nbval_sanitize.cfg'}"
+        return call(PYTHON, "-m", "pytest", "--nbval", sanitize, *NBVAL, str(folder), cwd=str(folder), env=environment) == 0
 
 
 def check_package() -> bool:
@@ -165,13 +191,14 @@ def check_package() -> bool:
 
 
 def test() -> None:
-    """run everything that can fail: ruff, pytest, the notebooks with the real images and with generated ones"""
+    """run everything that can fail: ruff, pytest, the notebooks with real images, with generated ones, and twice"""
     install()
     steps = [
         ("ruff", lambda: call(PYTHON, "-m", "ruff", "check", ".") == 0),
         ("the package (pytest)", check_package),
         ("the notebooks, smoke budget, real images", lambda: check_notebooks(real=True)),
         ("the notebooks, smoke budget, generated images", lambda: check_notebooks(real=False)),
+        ("the notebooks, executed twice, same figures", check_repeats),
     ]
     lines, passed = [], True
     for title, step in steps:
@@ -210,7 +237,7 @@ def help() -> None:
     )
 
 
-TASKS = {task.__name__: task for task in [help, install, notebooks, lab, test, clean]}
+TASKS = {task.__name__: task for task in [help, install, notebooks, lab, bench, test, clean]}
 
 
 def main(names: "list[str]") -> None:

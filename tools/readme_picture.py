@@ -22,7 +22,7 @@ def main() -> None:
     model.load_state_dict(checkpoint["model"])
     shown = test.subset(range(3))
     logits = predict(model, shown.images)  # (T, N, C)
-    figure = Figure(9.6, 2.3, "three test images and the best class at each of 19 time steps")
+    figure = Figure(9.6, 1.7, "three test images and the best class at each of 19 time steps")
     for n, ax in enumerate(figure.subplots(1, 3)):
         ax.imshow(shown.images[n, 0], cmap="gray", vmin=0, vmax=255, aspect=0.6)
         for t, index in enumerate(logits[:, n].argmax(1).tolist()):
@@ -32,7 +32,7 @@ def main() -> None:
             ax.text(FIRST + STRIDE * t, 40, ha="center", va="top", weight="bold", **look)
         read = recipe.objective(alphabet).decode(logits[:, n : n + 1])[0]
         ax.set_title(f"reads {read}", fontsize=12)
-        ax.set_ylim(56, -0.5)
+        ax.set_ylim(48, -0.5)
         ax.set_axis_off()
     figure.tight_layout()
     figure.savefig(ROOT / "notebooks" / "readme.png", dpi=110)

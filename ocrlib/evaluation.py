@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from ocrlib.captchas import Captchas
+from ocrlib.history import History
 from ocrlib.objectives import Objective
-
-if TYPE_CHECKING:
-    from ocrlib.training import History
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ and in what they were made for: CTC (more steps than symbols) or per-position cr
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 HEIGHT = 32  # every stack shrinks 32 rows to one
@@ -34,9 +33,6 @@ class Network(nn.Module):
         self.convolutions = nn.Sequential(*self.stack())
         self.rnn = nn.LSTM(self.channels, HIDDEN, num_layers=2, bidirectional=True, dropout=self.dropout)
         self.head = nn.Linear(2 * HIDDEN, classes)
-        # Channels last in memory: on a CPU the strided and normalised layers run faster, but torch's batch norm is less exact
-        # than on contiguous input. The README says so; to be taken back before the reported figures are repeated.
-        self.to(memory_format=torch.channels_last)
 
     def stack(self) -> list[nn.Module]:
         """The convolutional layers in order; they must end at height 1 for an image 32 rows high."""
@@ -48,7 +44,7 @@ class Network(nn.Module):
         Raises ``ValueError`` when the images have another shape, or are too narrow to leave a step.
         """
         self._check(images)
-        features = self.convolutions(images.contiguous(memory_format=torch.channels_last))  # (N, channels, 1, T)
+        features = self.convolutions(images)  # (N, channels, 1, T)
         columns = features.squeeze(2).permute(2, 0, 1)  # (T, N, channels)
         sequence, _ = self.rnn(columns)  # (T, N, 2 * HIDDEN)
         return self.head(sequence)  # (T, N, C)

@@ -21,7 +21,6 @@ from ocrlib.captchas import Captchas
 from ocrlib.download import cache_folder
 from ocrlib.history import History
 from ocrlib.images import shrink
-from ocrlib.networks import Network
 from ocrlib.objectives import Objective
 
 
@@ -82,15 +81,6 @@ def fit_plain(
         history.steps_per_epoch.append(len(loader))
         history.seconds.append(time.perf_counter() - began)
     return history
-
-
-def channels_first(model: Network) -> Network:
-    """``model`` itself, its weights and images in torch's default layout; `Network` has them channels last, for speed."""
-    for parameter in model.convolutions.parameters():
-        # Cloned, since to() leaves a tensor of one channel as it is, and convolutions then follow its strides.
-        parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
-    model.convolutions.register_forward_pre_hook(lambda _, inputs: inputs[0].clone(memory_format=torch.contiguous_format))
-    return model
 
 
 def image_files(captchas: Captchas, folder: Path) -> dict[str, Path]:

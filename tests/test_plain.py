@@ -4,7 +4,7 @@ from PIL import Image
 from toys import ALPHABET, ToyCE, ToyCTC, toy_captchas
 
 from ocrlib import CTC, CrossEntropy, fit, load_captchas, seed_everything
-from ocrlib.plain import PlainCaptchas, channels_first, fit_plain, image_files
+from ocrlib.plain import PlainCaptchas, fit_plain, image_files
 
 TRAIN, TEST = toy_captchas(12, seed=1), toy_captchas(6, seed=2)
 
@@ -66,17 +66,6 @@ def test_images_are_shuffled_each_epoch(plain):
     first, second = seen
     assert torch.equal(first.sort().values, second.sort().values)
     assert not torch.equal(first, second)
-
-
-def test_channels_first_changes_the_layout_and_not_the_numbers():
-    outputs = []
-    for layout in (lambda model: model, channels_first):
-        model = layout(make(ToyCTC, CTC)[0]).eval()
-        model.convolutions[0].register_forward_hook(lambda _, inputs, output: outputs.append(output))
-        outputs.append(model(TRAIN.images.float()))
-    last, last_logits, first, first_logits = outputs
-    assert last.is_contiguous(memory_format=torch.channels_last) and first.is_contiguous()
-    assert torch.allclose(last_logits, first_logits, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore")  # twelve images are not the published set

@@ -27,7 +27,7 @@ def describe(data: bool) -> dict:
 def plain(recipe: str) -> dict:
     """One epoch of the plain procedure."""
     from ocrlib import EXPERIMENTS, Alphabet, load_captchas, pick_budget, pick_device, seed_everything, split
-    from ocrlib.plain import PlainCaptchas, channels_first, fit_plain, image_files
+    from ocrlib.plain import PlainCaptchas, fit_plain, image_files
 
     device, alphabet, captchas = pick_device(), Alphabet(), load_captchas(width=EXPERIMENTS[recipe].width)
     chosen = EXPERIMENTS[recipe].within(pick_budget(), len(captchas))
@@ -36,7 +36,7 @@ def plain(recipe: str) -> dict:
         files = image_files(load_captchas(height=50), Path(folder))
         train, test = (PlainCaptchas(part, files) for part in split(captchas.subset(range(sum(sizes))), sizes))
         seed_everything(SEED, deterministic=False)
-        model = channels_first(chosen.make_model(alphabet).to(device))
+        model = chosen.make_model(alphabet).to(device)
         history = fit_plain(
             model, chosen.objective(alphabet), train, test, chosen.make_optimizer(model),
             epochs=warm_ups(device) + 1, batch_size=chosen.batch_size, clip_norm=chosen.clip_norm,

@@ -3,18 +3,23 @@
 from importlib import import_module
 
 from ocrlib.alphabet import Alphabet
+from ocrlib.augmentation import RandomAffine
 from ocrlib.captchas import Captchas, load_captchas, split
 from ocrlib.checkpoints import CheckpointError
 from ocrlib.evaluation import Mistake, Report, evaluate
 from ocrlib.experiments import EXPERIMENTS, Experiment, run
 from ocrlib.history import History
 from ocrlib.live import LivePlot
-from ocrlib.networks import CECRNN, CRNN, ModifiedCRNN, parameter_count
+from ocrlib.models import TrainedModel, load_model, save_model
+from ocrlib.networks import CECRNN, CRNN, ColumnCNN, ModifiedCRNN, parameter_count
 from ocrlib.objectives import CTC, CrossEntropy, ctc_route
+from ocrlib.race import Race, race
 from ocrlib.records import Record, read_records, record_runs, repeat, run_recipe
+from ocrlib.roofline import flops_per_image, peak_flops
 from ocrlib.runtime import (
     Budget,
     describe_runtime,
+    fast_dtype,
     pick_budget,
     pick_device,
     release_memory,
@@ -33,6 +38,7 @@ __all__ = [
     "Captchas",
     "CECRNN",
     "CheckpointError",
+    "ColumnCNN",
     "CRNN",
     "CrossEntropy",
     "CTC",
@@ -42,17 +48,24 @@ __all__ = [
     "evaluate",
     "Experiment",
     "EXPERIMENTS",
+    "fast_dtype",
     "fit",
+    "flops_per_image",
     "gradient_norm",
     "History",
     "LivePlot",
     "load_captchas",
+    "load_model",
     "Mistake",
     "ModifiedCRNN",
     "parameter_count",
+    "peak_flops",
     "pick_budget",
     "pick_device",
+    "race",
+    "Race",
     "random_text",
+    "RandomAffine",
     "read_records",
     "Record",
     "record_runs",
@@ -63,9 +76,11 @@ __all__ = [
     "run",
     "run_recipe",
     "runs_folder",
+    "save_model",
     "seed_everything",
     "split",
     "SyntheticCaptchas",
+    "TrainedModel",
     "versions",
 ]
 

@@ -1,20 +1,28 @@
-"""The reported experiments as data, and `run`, which takes one from start to end."""
+"""The experiments as data, reported ones and our own, and `run`, which takes one from start to end."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from torch import nn
-from torch.optim import Adadelta, Adam, Optimizer
+import torch
+from torch import Tensor, nn
+from torch.optim import Adadelta, Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from ocrlib.alphabet import Alphabet
+from ocrlib.augmentation import RandomAffine
 from ocrlib.captchas import Captchas, load_captchas, split
 from ocrlib.evaluation import Report, evaluate
 from ocrlib.history import History
-from ocrlib.networks import CECRNN, CRNN, ModifiedCRNN, Network
+from ocrlib.networks import CECRNN, CRNN, ColumnCNN, ModifiedCRNN, Network
 from ocrlib.objectives import CTC, CrossEntropy, Objective
-from ocrlib.runtime import Budget, pick_budget, pick_device, seed_everything
+from ocrlib.runtime import Budget, fast_dtype, pick_budget, pick_device, seed_everything
 from ocrlib.training import fit
+
+# One cycle: a quarter of the steps up from a tenth of the rate, the rest down to a thousandth of it.
+ONE_CYCLE = {"pct_start": 0.25, "div_factor": 10, "final_div_factor": 100}
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,9 @@ class Experiment:
     """A recipe: network, objective, image width, split, optimizer and epochs, and the CER that was reported for it.
 
     ``epochs`` holds one number a call of `fit`: (20, 40) is 20 epochs, then 40 more. ``summary_shape`` is the input
-    ``(N, 1, H, W)`` the network's summary is shown at.
+    ``(N, 1, H, W)`` the network's summary is shown at. With ``one_cycle`` the learning rate climbs to ``learning_rate``
+    and sinks to almost nothing again over the whole training (L. N. Smith and N. Topin, arXiv 1708.07120); ``autocast``
+    lets convolutions compute in bfloat16 on devices that have it (`fast_dtype`).
     """
 
     title: str
@@ -37,18 +47,26 @@ class Experiment:
     epochs: tuple[int, ...]
     clip_norm: float | None
     summary_shape: tuple[int, int, int, int]
-    reported_cer: float
-    reported_edits: int
+    reported_cer: float | None = None  # None for a recipe of our own
+    reported_edits: int | None = None
+    optimizer_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    one_cycle: bool = False
+    augment: Callable[[Tensor], Tensor] | None = None
+    autocast: bool = False
 
     @property
     def settings(self) -> dict[str, str]:
         """What the recipe sets, by name, as a reader would write it."""
+        options = [f"{name.replace('_', ' ')} {value}" for name, value in self.optimizer_options.items()]
         return {
             "network": self.network.__name__,
             "objective": self.objective.name,
             "images": f"{self.train} to train on, {self.test} to test on, {self.width} pixels wide",
             "batch": f"{self.batch_size} images",
-            "optimizer": f"{self.optimizer.__name__}, learning rate {self.learning_rate:g}",
+            "optimizer": ", ".join([f"{self.optimizer.__name__}, learning rate {self.learning_rate:g}", *options]),
+            **({"schedule": "one cycle: the learning rate climbs, then sinks to almost nothing"} if self.one_cycle else {}),
+            **({"augmentation": repr(self.augment)} if self.augment else {}),
+            **({"precision": "bfloat16 in the convolutions, where the device has it"} if self.autocast else {}),
             "clipping": f"gradient norm at most {self.clip_norm:g}" if self.clip_norm else "none",
             "epochs": ", then ".join(map(str, self.epochs)),
         }
@@ -57,7 +75,25 @@ class Experiment:
         return self.network(classes=len(alphabet))
 
     def make_optimizer(self, model: nn.Module) -> Optimizer:
-        return self.optimizer(model.parameters(), lr=self.learning_rate)
+        return self.optimizer(model.parameters(), lr=self.learning_rate, **self.optimizer_options)
+
+    def make_scheduler(self, optimizer: Optimizer) -> LRScheduler | None:
+        """The schedule of the learning rate over all epochs; None for recipes that keep it as it is."""
+        if not self.one_cycle:
+            return None
+        steps = -(-self.train // self.batch_size) * sum(self.epochs)
+        return OneCycleLR(optimizer, self.learning_rate, total_steps=steps, cycle_momentum=False, **ONE_CYCLE)
+
+    def fit_options(self, optimizer: Optimizer, device: torch.device) -> dict[str, Any]:
+        """What `fit` is to be told beside network, objective, data, optimizer and epochs; the same for each call of it."""
+        return {
+            "batch_size": self.batch_size,
+            "clip_norm": self.clip_norm,
+            "scheduler": self.make_scheduler(optimizer),
+            "augment": self.augment,
+            "autocast": fast_dtype(device) if self.autocast else None,
+            "title": self.title,
+        }
 
     def within(self, budget: Budget, images: int) -> Experiment:
         """The same recipe shrunk to a budget and to a data set of ``images`` images; itself under the full budget.
@@ -127,6 +163,24 @@ EXPERIMENTS: dict[str, Experiment] = {
         reported_cer=0.0081,
         reported_edits=9,
     ),
+    "fast": Experiment(
+        title="Fast",
+        network=ColumnCNN,
+        objective=CTC,
+        width=128,
+        train=820,
+        test=250,
+        batch_size=32,
+        optimizer=AdamW,
+        learning_rate=0.01,
+        epochs=(8,),
+        clip_norm=None,
+        summary_shape=(32, 1, 32, 128),
+        optimizer_options={"weight_decay": 0.05, "betas": (0.9, 0.99), "fused": True},
+        one_cycle=True,
+        augment=RandomAffine(),
+        autocast=True,
+    ),
 }
 
 
@@ -157,15 +211,13 @@ def run(
     alphabet = Alphabet()
     objective = recipe.objective(alphabet)
     seed_everything(seed)
-    model = recipe.make_model(alphabet).to(pick_device())
+    device = pick_device()
+    model = recipe.make_model(alphabet).to(device)
     optimizer = recipe.make_optimizer(model)
+    options = recipe.fit_options(optimizer, device)
     history, wanted = History(), 0
     for epochs in recipe.epochs:
-        history = fit(
-            model, objective, train, test, optimizer,
-            epochs=epochs, batch_size=recipe.batch_size, clip_norm=recipe.clip_norm,
-            history=history, live=live, title=recipe.title,
-        )  # fmt: skip
+        history = fit(model, objective, train, test, optimizer, epochs=epochs, history=history, live=live, **options)
         if history.epochs < (wanted := wanted + epochs):
             raise KeyboardInterrupt  # stopped: half a recipe has no figures to report
     return evaluate(model, objective, test).after_training(history)

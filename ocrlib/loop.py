@@ -36,10 +36,11 @@ class Loop:
         scheduler: LRScheduler | None,
         clip_norm: float | None,
         augment: Callable[[Tensor], Tensor] | None,
+        autocast: torch.dtype | None,
         history: History,
     ) -> None:
         self.model, self.objective, self.optimizer, self.scheduler = model, objective, optimizer, scheduler
-        self.batch_size, self.clip_norm, self.augment = batch_size, clip_norm, augment
+        self.batch_size, self.clip_norm, self.augment, self.autocast = batch_size, clip_norm, augment, autocast
         self.history = history
         self.parameters = list(model.parameters())
         self.device = self.parameters[0].device
@@ -62,7 +63,8 @@ class Loop:
         if self.augment is not None:
             images = self.augment(images)
         chosen = self.target_order[batch]
-        logits = self.model(images)  # (T, N, C)
+        with self._precision():
+            logits = self.model(images)  # (T, N, C)
         loss = self.objective.loss(logits, self.targets[chosen], self.target_lengths[chosen])
         self.optimizer.zero_grad()
         loss.backward()
@@ -83,7 +85,8 @@ class Loop:
     def end_epoch(self) -> None:
         """Measure the test loss and close the epoch."""
         with torch.no_grad():
-            logits = predict(self.model, self.test_images)
+            with self._precision():
+                logits = predict(self.model, self.test_images)
             self.history.test_loss.append(float(self.objective.loss(logits, *self.test_targets)))
         self.history.steps_per_epoch.append(self.steps)
         self.history.seconds.append(self._seconds())
@@ -117,6 +120,9 @@ class Loop:
         self.position = self.fetched = state["position"]
         self.elapsed = state["elapsed"]
         restore_random_states(state["random"])
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
 
     def _begin_epoch(self, order: Tensor) -> None:
         self.order = order

@@ -1,11 +1,13 @@
-"""The three networks: a convolutional stack, columns as time steps, a bidirectional LSTM, a linear head.
+"""The networks: a convolutional stack whose columns are time steps, and a head that reads them.
 
-The three classes differ in their convolutional stack (`stack`), which can be read off against the table in the README,
-and in what they were made for: CTC (more steps than symbols) or per-position cross-entropy (one step a symbol).
+The three of the study put a bidirectional LSTM before the head. They differ in their convolutional stack (`stack`), which
+can be read off against the table in notebooks 02 to 04, and in what they were made for: CTC (more steps than symbols) or
+per-position cross-entropy (one step a symbol). `ColumnCNN` has no LSTM: it is the fast one.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 HEIGHT = 32  # every stack shrinks 32 rows to one
@@ -17,37 +19,49 @@ def conv(inputs: int, outputs: int, kernel: int | tuple[int, int] = 3, stride: i
     return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding)
 
 
+def normalised_conv(
+    inputs: int, outputs: int, kernel: int | tuple[int, int] = 3, stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] | None = None,
+) -> list[nn.Module]:  # fmt: skip
+    """A convolution, batch norm (which makes a bias useless) and ReLU; padded so that only the stride shrinks it."""
+    if padding is None:
+        padding = (kernel // 2, kernel // 2) if isinstance(kernel, int) else (kernel[0] // 2, kernel[1] // 2)
+    return [nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+
 class Network(nn.Module):
     """Shared forward pass: images ``(N, 1, 32, W)`` float32 in 0..255 to logits ``(T, N, C)``.
 
-    ``classes`` is C, blank included: ``len(alphabet)``. A subclass gives its `stack`, the stack's output `channels`, the
-    LSTM's `dropout` between its two layers, and the `objective` it was made for ("CTC" or "CrossEntropy").
+    ``classes`` is C, blank included: ``len(alphabet)``. A subclass gives its `stack`, how columns are `read`, and the
+    ``objective`` it was made for ("CTC" or "CrossEntropy").
     """
 
     objective: str
-    channels: int
-    dropout: float = 0.0
 
-    def __init__(self, classes: int = 37) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.convolutions = nn.Sequential(*self.stack())
-        self.rnn = nn.LSTM(self.channels, HIDDEN, num_layers=2, bidirectional=True, dropout=self.dropout)
-        self.head = nn.Linear(2 * HIDDEN, classes)
 
     def stack(self) -> list[nn.Module]:
         """The convolutional layers in order; they must end at height 1 for an image 32 rows high."""
         raise NotImplementedError
 
+    def read(self, columns: Tensor) -> Tensor:
+        """Columns ``(T, N, channels)`` to logits ``(T, N, C)``."""
+        raise NotImplementedError
+
     def forward(self, images: Tensor) -> Tensor:
-        """Images ``(N, 1, 32, W)`` to logits ``(T, N, C)``.
+        """Images ``(N, 1, 32, W)`` to logits ``(T, N, C)``. Raises as `columns` does."""
+        return self.read(self.columns(images))
+
+    def columns(self, images: Tensor) -> Tensor:
+        """Images ``(N, 1, 32, W)`` to feature columns ``(T, N, channels)``.
 
         Raises ``ValueError`` when the images have another shape, or are too narrow to leave a step.
         """
         self._check(images)
         features = self.convolutions(images)  # (N, channels, 1, T)
-        columns = features.squeeze(2).permute(2, 0, 1)  # (T, N, channels)
-        sequence, _ = self.rnn(columns)  # (T, N, 2 * HIDDEN)
-        return self.head(sequence)  # (T, N, C)
+        return features.squeeze(2).permute(2, 0, 1)
 
     def steps(self, width: int) -> int:
         """Time steps T for images ``width`` pixels wide: 0 when they are too narrow for the stack."""
@@ -83,7 +97,26 @@ def _length(n: int, kernel: int, stride: int, padding: int) -> int:
     return (n + 2 * padding - kernel) // stride + 1
 
 
-class CRNN(Network):
+class RecurrentNetwork(Network):
+    """Columns through two bidirectional LSTM layers, with ``dropout`` between them, and a linear head.
+
+    A subclass gives the stack's output ``channels``.
+    """
+
+    channels: int
+    dropout: float = 0.0
+
+    def __init__(self, classes: int = 37) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(self.channels, HIDDEN, num_layers=2, bidirectional=True, dropout=self.dropout)
+        self.head = nn.Linear(2 * HIDDEN, classes)
+
+    def read(self, columns: Tensor) -> Tensor:
+        sequence, _ = self.rnn(columns)  # (T, N, 2 * HIDDEN)
+        return self.head(sequence)  # (T, N, C)
+
+
+class CRNN(RecurrentNetwork):
     """The seven-convolution CRNN after Shi, Bai and Yao (arXiv 1507.05717), for CTC.
 
     8,723,749 parameters; (8, 1, 32, 100) images give logits (24, 8, 37).
@@ -104,7 +137,7 @@ class CRNN(Network):
         ]  # fmt: skip
 
 
-class ModifiedCRNN(Network):
+class ModifiedCRNN(RecurrentNetwork):
     """A CRNN with strided convolutions in place of most pools, for CTC with few steps.
 
     3,872,037 parameters; (128, 1, 32, 176) images give logits (10, 128, 37).
@@ -123,7 +156,7 @@ class ModifiedCRNN(Network):
         ]  # fmt: skip
 
 
-class CECRNN(Network):
+class CECRNN(RecurrentNetwork):
     """A CRNN that ends in exactly one step a symbol, for cross-entropy.
 
     10,492,965 parameters; (16, 1, 32, 128) images give logits (5, 16, 37).
@@ -142,6 +175,40 @@ class CECRNN(Network):
             conv(512, 512, kernel=(3, 5)), nn.ReLU(), nn.BatchNorm2d(512), nn.MaxPool2d(2),
             conv(512, 512, kernel=2, padding=0),
         ]  # fmt: skip
+
+
+class ColumnCNN(Network):
+    """Convolutions only: small, and fast on a CPU. Every column of features is read by itself, for CTC.
+
+    Its input is normalised by the first layer. The head begins with a bias of ``BLANK_BIAS`` against the blank: from equal
+    odds, CTC's first answer is "blank everywhere", and some runs never leave it.
+    """
+
+    objective = "CTC"
+    BLANK_BIAS = -2.0
+    CHANNELS = (32, 64, 96, 128)
+
+    def __init__(self, classes: int = 37) -> None:
+        super().__init__()
+        self.head = nn.Linear(self.CHANNELS[-1], classes)
+        nn.init.constant_(self.head.bias[:1], self.BLANK_BIAS)
+        self.to(memory_format=torch.channels_last)  # which bfloat16 convolutions on a CPU want
+
+    def stack(self) -> list[nn.Module]:
+        a, b, c, d = self.CHANNELS
+        return [
+            nn.BatchNorm2d(1, affine=False),
+            *normalised_conv(1, a, kernel=5, stride=2),
+            *normalised_conv(a, b, stride=2),
+            *normalised_conv(b, c, stride=(2, 1)),
+            *normalised_conv(c, d, stride=(2, 1)),
+            *normalised_conv(d, d, kernel=(2, 3), padding=(0, 1)),
+            *normalised_conv(d, d, kernel=(1, 3)),
+        ]
+
+    def read(self, columns: Tensor) -> Tensor:
+        with torch.autocast(columns.device.type, enabled=False):  # the loss wants more digits than bfloat16 has
+            return self.head(columns.float())
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -156,7 +156,7 @@ class CrossEntropy(Objective):
         steps, _, classes = logits.shape
         if targets.shape[1] != steps:
             raise ValueError(f"Cross-entropy needs one step a symbol: {steps} steps, but targets of length {targets.shape[1]}.")
-        return F.cross_entropy(logits.transpose(0, 1).reshape(-1, classes), targets.to(logits.device).reshape(-1))
+        return F.cross_entropy(logits.float().transpose(0, 1).reshape(-1, classes), targets.to(logits.device).reshape(-1))
 
     def decode(self, logits: Tensor) -> list[str]:
         """The best class at each position; a predicted blank reads as nothing."""

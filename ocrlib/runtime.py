@@ -42,6 +42,19 @@ def pick_device() -> torch.device:
     return torch.device("cpu")
 
 
+def fast_dtype(device: torch.device) -> torch.dtype | None:
+    """bfloat16 where ``device`` has arithmetic units for it, else None: to be given to `fit` as ``autocast``.
+
+    Elsewhere torch would emulate it, slower than float32.
+    """
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    if device.type == "cpu":
+        able = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch can't tell
+        return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16") else None
+    return None
+
+
 def release_memory() -> None:
     """Give cached GPU memory back. Delete your own references first: ``del model, optimizer``."""
     gc.collect()

@@ -56,6 +56,7 @@ def fit(
     scheduler: LRScheduler | None = None,
     clip_norm: float | None = None,
     augment: Callable[[Tensor], Tensor] | None = None,
+    autocast: torch.dtype | None = None,
     history: History | None = None,
     checkpoint: str | Path | None = None,
     fresh: bool = False,
@@ -67,7 +68,8 @@ def fit(
 
     Each epoch takes the training images in a new random order, in batches ``(N, 1, H, W)`` of float32 in 0..255 (the last
     may be smaller), then measures the loss on the whole test set. ``scheduler`` steps after every batch, ``augment`` maps
-    a batch to one of the same shape, ``clip_norm`` bounds the gradient's norm. ``live`` shows the losses as they come.
+    a batch to one of the same shape, ``clip_norm`` bounds the gradient's norm, ``autocast`` names a type that the network
+    computes in where it is safe (see `torch.autocast`; weights stay float32). ``live`` shows the losses as they come.
 
     ``checkpoint`` names a file to save to and to go on from: a run that was stopped continues at the step it was saved
     at, a finished one is loaded instead of trained again; ``fresh=True`` starts over. Stopping the kernel (Ctrl-C) ends
@@ -78,7 +80,7 @@ def fit(
     """
     _check_arguments(model, objective, train, test, epochs, batch_size)
     history = history.copy() if history else History()
-    loop = Loop(model, objective, train, test, optimizer, batch_size, scheduler, clip_norm, augment, history)
+    loop = Loop(model, objective, train, test, optimizer, batch_size, scheduler, clip_norm, augment, autocast, history)
     first, last = history.epochs, history.epochs + epochs
     keeper = _Keeper(Path(checkpoint), _identity(loop, train, test)) if checkpoint is not None else None
     if keeper and not fresh:
@@ -148,19 +150,26 @@ class _Keeper:
 def _identity(loop: Loop, train: Captchas, test: Captchas) -> dict[str, str]:
     """What must be equal for a run to go on from a checkpoint: name of the thing to what it is, as a reader would say it."""
     shapes = repr([(key, tuple(value.shape)) for key, value in loop.model.state_dict().items()])
-    return {
+    identity = {
         "network": f"{type(loop.model).__name__}, {parameter_count(loop.model):,} parameters, layers {_short_hash(shapes)}",
         "objective": repr(loop.objective),
         "optimizer": _describe(loop.optimizer, loop.optimizer.defaults),
         "schedule": _describe(loop.scheduler, _fixed(loop.scheduler.state_dict())) if loop.scheduler else "none",
         "batch size": str(loop.batch_size),
         "gradient clipping": str(loop.clip_norm),
-        "augmentation": getattr(loop.augment, "__qualname__", type(loop.augment).__name__) if loop.augment else "none",
+        "augmentation": _describe_callable(loop.augment) if loop.augment else "none",
         "training images": f"{len(train)} images, {train.fingerprint()}",
         "test images": f"{len(test)} images, {test.fingerprint()}",
         "seed": str(torch.initial_seed()),
         "training before this call": f"{loop.history.epochs} epochs, {loop.history.digest()}",
     }
+    return identity if loop.autocast is None else {**identity, "precision": str(loop.autocast)}
+
+
+def _describe_callable(thing: Callable) -> str:
+    """A function's name, or an object's own description; its type where that would hold an address in memory."""
+    described = repr(thing) if type(thing).__repr__ is not object.__repr__ else type(thing).__name__
+    return getattr(thing, "__qualname__", described)
 
 
 def _fixed(schedule: dict[str, Any]) -> dict[str, Any]:

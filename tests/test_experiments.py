@@ -1,10 +1,12 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from toys import ToyCTC, toy_captchas
 
-from ocrlib import CTC, EXPERIMENTS, Alphabet, CrossEntropy, History, experiments, pick_budget, run
+from ocrlib import CTC, EXPERIMENTS, Alphabet, CrossEntropy, History, experiments, parameter_count, pick_budget, run
 from ocrlib.runtime import BUDGETS
+from ocrlib.statistics import ctc_min_steps
 
 REPORTED = {  # spec: width, train, test, batch, rate, epochs, clip, CER, edits
     "crnn": (80, 820, 250, 8, 0.08, 60, 3.0, 0.0024, 3),
@@ -24,7 +26,7 @@ def test_the_recipes_are_the_reported_ones(key):
 
 
 def test_the_recipes_have_their_optimizers_and_objectives():
-    kinds = {key: (e.optimizer.__name__, e.objective) for key, e in EXPERIMENTS.items()}
+    kinds = {key: (EXPERIMENTS[key].optimizer.__name__, EXPERIMENTS[key].objective) for key in REPORTED}
     assert kinds == {"crnn": ("Adadelta", CTC), "modified_crnn": ("Adadelta", CTC), "ce_crnn": ("Adam", CrossEntropy)}
     model = EXPERIMENTS["crnn"].make_model(Alphabet("abc"))
     assert model.head.out_features == 4
@@ -90,3 +92,35 @@ def test_the_settings_say_what_the_recipe_sets():
     assert settings["optimizer"] == "Adadelta, learning rate 0.08"
     assert settings["images"] == "820 to train on, 250 to test on, 80 pixels wide"
     assert EXPERIMENTS["ce_crnn"].settings["clipping"] == "none"
+
+
+def test_the_fast_recipe_is_small_and_schedules_its_rate_over_the_whole_training():
+    fast = EXPERIMENTS["fast"]
+    model = fast.make_model(Alphabet())
+    assert parameter_count(model) <= 500_000
+    assert not any(isinstance(layer, torch.nn.LSTM) for layer in model.modules())
+    assert model.steps(fast.width) >= ctc_min_steps("fffff")
+    optimizer = fast.make_optimizer(model)
+    schedule, rates = fast.make_scheduler(optimizer), []
+    for _ in range(-(-fast.train // fast.batch_size) * sum(fast.epochs)):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert max(rates) == pytest.approx(fast.learning_rate, rel=0.01) and rates.index(max(rates)) < len(rates) / 2
+    assert rates[0] < 0.2 * max(rates) and rates[-1] < 0.01 * max(rates)
+    assert EXPERIMENTS["crnn"].make_scheduler(optimizer) is None
+
+
+def test_autocast_is_for_recipes_that_ask_and_devices_that_can(monkeypatch):
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    cpu = torch.device("cpu")
+    for able, wanted in ((torch.bfloat16, torch.bfloat16), (None, None)):
+        monkeypatch.setattr(experiments, "fast_dtype", lambda device, able=able: able)
+        assert replace(EXPERIMENTS["crnn"], autocast=True).fit_options(optimizer, cpu)["autocast"] is wanted
+        assert EXPERIMENTS["crnn"].fit_options(optimizer, cpu)["autocast"] is None
+
+
+def test_the_settings_name_what_only_some_recipes_have():
+    assert {"schedule", "augmentation", "precision"} <= set(EXPERIMENTS["fast"].settings)
+    assert not {"schedule", "augmentation", "precision"} & set(EXPERIMENTS["crnn"].settings)
+    assert "weight decay 0.05" in EXPERIMENTS["fast"].settings["optimizer"]

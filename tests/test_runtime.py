@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ocrlib import describe_runtime, pick_budget, pick_device, runs_folder, seed_everything
+from ocrlib import describe_runtime, fast_dtype, pick_budget, pick_device, runs_folder, seed_everything
 
 
 def draws() -> tuple:
@@ -63,3 +63,10 @@ def test_runs_of_each_budget_and_source_have_a_folder_of_their_own(monkeypatch, 
     monkeypatch.setenv("OCRLIB_RUNS", str(tmp_path))
     monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
     assert runs_folder(pick_budget(), "real") == tmp_path / "smoke-real"
+
+
+@pytest.mark.parametrize(("able", "expected"), [({"avx512_bf16": True}, torch.bfloat16), ({"avx2": True}, None), ({}, None)])
+def test_bfloat16_is_for_processors_that_have_it(monkeypatch, able, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    assert fast_dtype(torch.device("cpu")) is expected
+    assert fast_dtype(torch.device("mps")) is None

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import pickle
 import signal
@@ -7,7 +8,18 @@ import pytest
 import torch
 from toys import ALPHABET, ToyCE, ToyCTC, toy_captchas, weights
 
-from ocrlib import CTC, CheckpointError, CrossEntropy, DivergedError, History, evaluate, fit, gradient_norm, seed_everything
+from ocrlib import (
+    CTC,
+    CheckpointError,
+    CrossEntropy,
+    DivergedError,
+    History,
+    RandomAffine,
+    evaluate,
+    fit,
+    gradient_norm,
+    seed_everything,
+)
 
 TRAIN, TEST = toy_captchas(12, seed=1), toy_captchas(6, seed=2)
 
@@ -116,6 +128,31 @@ def test_the_schedule_steps_after_every_batch():
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, total_iters=9)
     train(model, objective, optimizer, epochs=2, scheduler=schedule)
     assert schedule.last_epoch == 6
+
+
+def test_autocast_reaches_the_network_in_training_and_in_the_test_loss_but_not_the_weights():
+    seen = []
+    model, objective, optimizer = make()
+    model.convolutions[0].register_forward_hook(lambda layer, _, output: seen.append((layer.training, output.dtype)))
+    history = train(model, objective, optimizer, epochs=1, autocast=torch.bfloat16)
+    assert {training for training, _ in seen} == {True, False} and {dtype for _, dtype in seen} == {torch.bfloat16}
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+    assert all(math.isfinite(loss) for loss in history.train_loss + history.test_loss)
+    full, *rest = make()
+    assert train(full, *rest, epochs=1).train_loss != history.train_loss
+
+
+def test_a_checkpoint_of_another_precision_is_refused(tmp_path):
+    train(*make(), autocast=torch.bfloat16, checkpoint=tmp_path / "run.pt")
+    with pytest.raises(CheckpointError, match=r"precision: torch\.bfloat16 there, none here"):
+        train(*make(), checkpoint=tmp_path / "run.pt")
+
+
+def test_an_augmentation_with_amounts_is_told_from_one_with_others(tmp_path):
+    train(*make(), augment=RandomAffine(), checkpoint=tmp_path / "run.pt")
+    train(*make(), augment=RandomAffine(), checkpoint=tmp_path / "run.pt")
+    with pytest.raises(CheckpointError, match=r"augmentation: RandomAffine.*degrees=2\.0.*degrees=5\.0"):
+        train(*make(), augment=RandomAffine(degrees=5.0), checkpoint=tmp_path / "run.pt")
 
 
 def test_gradient_norm_is_that_of_all_gradients_together():

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ocrlib import Alphabet, Captchas
-from ocrlib.networks import Network, conv
+from ocrlib.networks import RecurrentNetwork, conv
 
 ALPHABET = Alphabet("abc")
 
@@ -20,7 +20,7 @@ def toy_captchas(n: int = 12, seed: int = 0, width: int = 24, length: int = 2) -
     return Captchas(images, texts, [f"{i:03}.png" for i in range(n)], "synthetic", "toy images")
 
 
-class ToyCTC(Network):
+class ToyCTC(RecurrentNetwork):
     """As the real networks, two layers deep: 6 steps at width 24. Has batch norm and dropout, whose states count too."""
 
     objective = "CTC"

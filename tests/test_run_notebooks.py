@@ -69,6 +69,16 @@ def test_a_bar_redrawn_between_updates_of_a_figure_is_stored_once(folder) -> Non
     assert outputs(folder / "01_a.ipynb") == ["2 of 2"]
 
 
+def test_a_training_that_was_loaded_keeps_the_time_it_took(folder) -> None:
+    write(folder, "02_b.ipynb", "print('Going on from runs/b.pt: 2 of 2 epochs were done.')", "print('anything else')")
+    notebook = nbformat.read(folder / "02_b.ipynb", as_version=4)
+    notebook.metadata["ocrlib"] = {"budget": "full", "data": "synthetic", "cell_seconds": [370.0, 50.0]}
+    nbformat.write(notebook, folder / "02_b.ipynb")
+    execute(folder)
+    loaded, other = nbformat.read(folder / "02_b.ipynb", as_version=4).metadata["ocrlib"]["cell_seconds"]
+    assert loaded == 370.0 and other < 50.0
+
+
 def test_leaves_notebooks_alone_under_the_smoke_budget(folder, monkeypatch, capsys) -> None:
     monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
     monkeypatch.setenv("STAND_IN_SOURCE", "real")

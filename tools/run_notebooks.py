@@ -128,6 +128,7 @@ class Run:
         code = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
         self.number, self.cell, self.cells, self.seconds = number, 0, len(code), []
         self.cell_began = time.monotonic()
+        before = self.estimate.recorded[number] or []
         self.progress.unlink(missing_ok=True)
         for cell in notebook.cells:
             if cell.cell_type == "code":
@@ -138,7 +139,11 @@ class Run:
             self.cell, self.cell_began = code.index(cell_index), time.monotonic()
 
         def cell_ended(cell: nbformat.NotebookNode, cell_index: int, execute_reply: dict) -> None:
-            self.seconds.append(round(time.monotonic() - self.cell_began, 1))
+            seconds = round(time.monotonic() - self.cell_began, 1)
+            if any("Going on from" in output.get("text", "") for output in cell.outputs):
+                # A finished training was loaded. Whoever runs this next has to train, so the longer time is kept.
+                seconds = max(seconds, *before[self.cell : self.cell + 1])
+            self.seconds.append(seconds)
             self.estimate.cell_done(number, self.cell, self.seconds[-1])
 
         def listen_for_stop(notebook: nbformat.NotebookNode) -> None:

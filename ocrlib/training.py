@@ -22,6 +22,7 @@ from ocrlib.loop import Loop
 from ocrlib.networks import parameter_count
 from ocrlib.objectives import Objective
 from ocrlib.progress import Progress
+from ocrlib.runtime import keep_freed_memory
 
 FETCH_SECONDS = 1.0  # how often losses are fetched, checked and drawn while an epoch runs
 SAVE_SECONDS = 10.0  # at most one checkpoint in this time, but for the last
@@ -79,6 +80,7 @@ def fit(
     ``DivergedError`` when a loss or a weight is no longer finite (unless ``stop_when_diverged=False``).
     """
     _check_arguments(model, objective, train, test, epochs, batch_size)
+    keep_freed_memory()
     history = history.copy() if history else History()
     loop = Loop(model, objective, train, test, optimizer, batch_size, scheduler, clip_norm, augment, autocast, history)
     first, last = history.epochs, history.epochs + epochs

@@ -11,17 +11,17 @@ def model():
     seed_everything(0)
     network = ColumnCNN()
     with torch.no_grad():
-        network(load_captchas(width=128, source="synthetic").images[:64].float())  # batch norm's statistics are of images
+        network(load_captchas(width=96, source="synthetic").images[:64].float())  # batch norm's statistics are of images
     return network.eval()
 
 
 def test_a_saved_model_reads_as_before_and_the_file_is_small(tmp_path, model):
     path = tmp_path / "fast.pt"
-    save_model(path, model, Alphabet(), 128)
+    save_model(path, model, Alphabet(), 96)
     loaded = load_model(path)
     assert path.stat().st_size < 1_000_000
-    assert (loaded.width, loaded.alphabet.symbols, loaded.network.training) == (128, Alphabet().symbols, False)
-    images = load_captchas(width=128, source="synthetic").images[:8].float()
+    assert (loaded.width, loaded.alphabet.symbols, loaded.network.training) == (96, Alphabet().symbols, False)
+    images = load_captchas(width=96, source="synthetic").images[:8].float()
     with torch.no_grad():
         before, after = model(images), loaded.network(images)
     assert torch.allclose(before, after, atol=0.02) and not torch.equal(before, after)  # float16 has three digits
@@ -59,7 +59,7 @@ def test_a_network_that_ocrlib_has_not_is_refused(tmp_path, name):
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path, model):
-    save_model(tmp_path / "m.pt", model, Alphabet(), 128)
+    save_model(tmp_path / "m.pt", model, Alphabet(), 96)
     state = torch.load(tmp_path / "m.pt", weights_only=True)
     del state["weights"]["head.bias"]
     torch.save(state, tmp_path / "m.pt")

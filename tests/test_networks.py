@@ -2,12 +2,13 @@ import pytest
 import torch
 from torch import nn
 
-from ocrlib import CECRNN, CRNN, ModifiedCRNN, load_captchas, parameter_count
+from ocrlib import CECRNN, CRNN, EXPERIMENTS, ColumnCNN, ModifiedCRNN, load_captchas, parameter_count
 
 FACTS = [
     (CRNN, (8, 1, 32, 100), 24, 8_723_749),
     (ModifiedCRNN, (128, 1, 32, 176), 10, 3_872_037),
     (CECRNN, (16, 1, 32, 128), 5, 10_492_965),
+    (ColumnCNN, (12, 1, 32, 96), 24, 176_405),
 ]
 
 
@@ -19,7 +20,7 @@ def test_the_networks_have_the_reported_steps_and_parameters(network, shape, ste
     assert model(torch.zeros(2, *shape[1:])).shape == (steps, 2, 37)
 
 
-@pytest.mark.parametrize("network", [CRNN, ModifiedCRNN, CECRNN])
+@pytest.mark.parametrize("network", [CRNN, ModifiedCRNN, CECRNN, ColumnCNN])
 @pytest.mark.parametrize("width", [80, 131, 176, 200])
 def test_steps_are_what_the_forward_pass_gives(network, width):
     model = network(classes=5)
@@ -54,6 +55,22 @@ def test_too_narrow_an_image_is_refused_with_the_least_width(network):
 def test_images_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match=r"\(N, 1, 32, W\)"):
         CRNN()(torch.zeros(shape))
+
+
+def test_the_fast_network_is_at_most_half_a_million_parameters_and_begins_with_a_bias_against_the_blank():
+    assert parameter_count(EXPERIMENTS["fast"].network()) <= 500_000
+    bias = ColumnCNN(classes=5).head.bias
+    assert bias[0] == ColumnCNN.BLANK_BIAS < -1 and bias[1:].abs().max() < 0.5
+
+
+def test_the_fast_network_reads_every_column_by_itself():
+    """No LSTM: a change at the right end of an image does not reach the columns at the left."""
+    model = ColumnCNN().eval()
+    images = torch.rand(1, 1, 32, 96) * 255
+    changed = images.clone()
+    changed[..., 90:] = 0
+    difference = (model(images) - model(changed)).abs().amax((1, 2))
+    assert (difference[:18] == 0).all() and difference[23] > 0
 
 
 @pytest.mark.parametrize("network", [CRNN, ModifiedCRNN, CECRNN])

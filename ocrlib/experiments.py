@@ -81,7 +81,7 @@ class Experiment:
         """The schedule of the learning rate over all epochs; None for recipes that keep it as it is."""
         if not self.one_cycle:
             return None
-        steps = -(-self.train // self.batch_size) * sum(self.epochs)
+        steps = max(-(-self.train // self.batch_size) * sum(self.epochs), 8)  # with four, OneCycleLR divides by zero
         return OneCycleLR(optimizer, self.learning_rate, total_steps=steps, cycle_momentum=False, **ONE_CYCLE)
 
     def fit_options(self, optimizer: Optimizer, device: torch.device) -> dict[str, Any]:

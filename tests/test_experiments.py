@@ -94,6 +94,17 @@ def test_the_settings_say_what_the_recipe_sets():
     assert EXPERIMENTS["ce_crnn"].settings["clipping"] == "none"
 
 
+@pytest.mark.parametrize("steps", range(1, 10))
+def test_one_cycle_can_be_short(steps):
+    recipe = replace(EXPERIMENTS["fast"], train=steps, batch_size=1, epochs=(1,))
+    optimizer = torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
+    schedule = recipe.make_scheduler(optimizer)
+    for _ in range(steps):
+        optimizer.step()
+        schedule.step()
+    assert 0 < optimizer.param_groups[0]["lr"] <= recipe.learning_rate
+
+
 def test_the_fast_recipe_is_small_and_schedules_its_rate_over_the_whole_training():
     fast = EXPERIMENTS["fast"]
     model = fast.make_model(Alphabet())

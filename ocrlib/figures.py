@@ -38,11 +38,16 @@ class Figure(MatplotlibFigure):
         super().__init__(figsize=(width, height), dpi=DPI)
         self.alt = alt
 
-    def bundle(self) -> tuple[dict[str, bytes | str], dict[str, dict[str, str]]]:
-        """Data and metadata for IPython's ``display(data, metadata=metadata, raw=True)``: one PNG and ``alt``."""
-        buffer = BytesIO()
-        self.savefig(buffer, format="png")
-        return {"image/png": buffer.getvalue(), "text/plain": f"<Figure: {self.alt}>"}, {"image/png": {"alt": self.alt}}
+    def bundle(self, png: bytes | None = None) -> tuple[dict[str, bytes | str], dict[str, dict[str, str]]]:
+        """Data and metadata for IPython's ``display(data, metadata=metadata, raw=True)``: one PNG and ``alt``.
+
+        The PNG is the figure as it is now, or ``png``, to stand in for it.
+        """
+        if png is None:
+            buffer = BytesIO()
+            self.savefig(buffer, format="png")
+            png = buffer.getvalue()
+        return {"image/png": png, "text/plain": f"<Figure: {self.alt}>"}, {"image/png": {"alt": self.alt}}
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

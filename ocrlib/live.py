@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from base64 import b64decode
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 SHORTEST_WAIT = 1.0  # seconds between two redraws
 WAIT_PER_COST = 100  # a redraw that takes 0.05 s is followed by 5 s without one: about 1 % of the time goes into drawing
+
+# One transparent pixel: it holds the place of a picture that would only show empty axes, and drawing those takes time.
+NOTHING_YET = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNgYAAAAAMAASsJTYQAAAAASUVORK5CYII=")
 
 
 def in_ipython() -> bool:
@@ -41,7 +45,7 @@ class LivePlot:
             from ocrlib.figures import LossFigure
 
             self._figure = LossFigure(loss_name, title, from_epoch)
-            data, metadata = self._figure.bundle()
+            data, metadata = self._figure.bundle(NOTHING_YET)
             # Data and not the figure itself: IPython's own formatter would lay out and draw it twice.
             self._handle = display(data, metadata=metadata, raw=True, display_id=True)
             self._next = perf_counter() + SHORTEST_WAIT

@@ -134,4 +134,4 @@ def test_autocast_is_for_recipes_that_ask_and_devices_that_can(monkeypatch):
 def test_the_settings_name_what_only_some_recipes_have():
     assert {"schedule", "augmentation", "precision"} <= set(EXPERIMENTS["fast"].settings)
     assert not {"schedule", "augmentation", "precision"} & set(EXPERIMENTS["crnn"].settings)
-    assert "weight decay 0.05" in EXPERIMENTS["fast"].settings["optimizer"]
+    assert "weight decay 0.2" in EXPERIMENTS["fast"].settings["optimizer"]

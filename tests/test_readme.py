@@ -35,6 +35,15 @@ def test_the_figures_are_those_the_notebook_printed(key):
     assert (cer_here, edits_here, exact_here) == (cer, f"{edits}, {interval}", exact)
 
 
+def test_the_figures_of_the_fast_recipe_are_those_of_notebook_09():
+    said = printed("09_fast_training")
+    mean, worst = re.search(r"mean CER ([\d.]+), worst ([\d.]+)", said).groups()
+    seconds = re.search(r"median training time ([\d.]+) s", said).group(1)
+    share = re.search(r"plain procedure takes [\d.]+ s: ratio ([\d.]+)", said).group(1)
+    stated = f"mean CER {mean} over ten seeds (worst {worst}) after {seconds} s of training, {share} of one epoch"
+    assert stated in " ".join(README.split())
+
+
 @pytest.mark.parametrize("key", NOTEBOOKS)
 def test_the_reported_figures_are_the_recipes(key):
     experiment = EXPERIMENTS[key]
@@ -42,7 +51,7 @@ def test_the_reported_figures_are_the_recipes(key):
     assert row(NOTEBOOKS[key])[1] == reported
 
 
-@pytest.mark.parametrize("name", ["01_data_exploration", *NOTEBOOKS.values()])
+@pytest.mark.parametrize("name", ["01_data_exploration", *NOTEBOOKS.values(), "09_fast_training"])
 def test_running_times_are_those_of_the_committed_run(name):
     notebook = read_committed(f"{name}.ipynb")
     minutes = sum(notebook.metadata["ocrlib"]["cell_seconds"]) / 60

@@ -80,12 +80,14 @@ class Network(nn.Module):
             )
         width = images.shape[3]
         if self.steps(width) < 1:
-            least = next(w for w in range(width, 10_000) if self.steps(w) >= 1)
-            raise ValueError(f"Images {width} pixels wide leave {name} no time step; it needs at least {least}.")
+            least = next((w for w in range(width, 10_000) if self.steps(w) >= 1), None)
+            needed = f"it needs at least {least}" if least else "nor do wider ones: it was made for narrower images"
+            raise ValueError(f"Images {width} pixels wide leave {name} no time step; {needed}.")
 
 
 def _axes(layer: nn.Conv2d | nn.MaxPool2d) -> list[tuple[int, int, int]]:
     """(kernel, stride, padding) along height and width."""
+
     def pair(value: int | tuple[int, int]) -> tuple[int, int]:
         return value if isinstance(value, tuple) else (value, value)
 
@@ -215,4 +217,3 @@ class ColumnCNN(Network):
 def parameter_count(model: nn.Module) -> int:
     """Number of trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
-

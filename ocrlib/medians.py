@@ -1,0 +1,59 @@
+"""Medians over seeds with intervals, and whether two methods differ when each seed gives a pair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Median(NamedTuple):
+    """A median with the bounds of its interval, and how many values it is of."""
+
+    median: float
+    low: float
+    high: float
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.median:.4f} ({self.low:.4f} to {self.high:.4f})"
+
+
+def median_interval(values: Sequence[float], confidence: float = 0.95) -> Median:
+    """The median with an interval between two of the values themselves, which assumes nothing about their distribution.
+
+    For ten values: from the second least to the second greatest, which covers the true median in 97.9 % of cases, the
+    narrowest with at least 95 % (W. J. Conover, "Practical Nonparametric Statistics", section 3.2; as scipy computes it).
+    Fewer than six values can't give 95 %: the bounds are then the least and the greatest. Raises ``ValueError`` for none.
+    """
+    from scipy.stats import quantile_test  # only here: importing scipy.stats takes about a second
+
+    values = np.asarray(values, dtype=float)
+    if values.size == 0:
+        raise ValueError("There is no value to take the median of.")
+    bounds = quantile_test(values, p=0.5).confidence_interval(confidence)
+    low, high = (b if np.isfinite(b) else end for b, end in zip(bounds, (values.min(), values.max())))
+    return Median(float(np.median(values)), float(low), float(high), int(values.size))
+
+
+class Paired(NamedTuple):
+    """The result of `paired`: the median difference with its interval, and the p-value of "there is none"."""
+
+    difference: Median
+    p: float
+
+
+def paired(values: Sequence[float], others: Sequence[float]) -> Paired:
+    """Compare two methods run with the same seeds: the median of ``values - others``, and Wilcoxon's signed-rank test.
+
+    Ten pairs can't give a p below 1/512 = 0.002. Source: F. Wilcoxon, Biometrics Bulletin 1, 1945; ``scipy.stats.wilcoxon``.
+    Raises ``ValueError`` when the two have other lengths, or are empty.
+    """
+    from scipy.stats import wilcoxon
+
+    if len(values) != len(others):
+        raise ValueError(f"Pairs are needed, but there are {len(values)} values and {len(others)} others.")
+    differences = np.subtract(values, others).round(12)  # else equal differences of decimals would not tie
+    p = float(wilcoxon(differences).pvalue) if differences.any() else 1.0  # scipy has no answer when all are equal
+    return Paired(median_interval(differences), p)

@@ -1,0 +1,192 @@
+"""The runs of the comparison of CTC with cross-entropy: what each changes in the fast recipe, and on which images it is done.
+
+Seed k is the seed of training and of the split, so that run k of every method has the same test images, training images,
+batches and first convolutions: runs come in pairs.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+
+from ocrlib.captchas import Captchas, load_captchas, split
+from ocrlib.drawings import draw_captchas, draw_texts
+from ocrlib.experiments import EXPERIMENTS, Experiment
+from ocrlib.heads import HEADS, SYMBOLS_READ
+from ocrlib.records import Record
+from ocrlib.runtime import pick_budget
+from ocrlib.synthetic import SYMBOLS
+
+KINDS = {"plain": {}, "neighbours": {"neighbours": True}, "lengths": {"lengths": (4, 5, 6)}}  # of drawn images
+SEEDS = {kind: seed for seed, kind in enumerate(KINDS, start=1)}  # 0 is that of the images that stand in for real ones
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one run changes in the recipe "fast"; ``Trial()`` is that recipe itself, with seed 0.
+
+    ``head`` is a key of `HEADS`. ``images`` counts the training images of the data set (None: all the recipe has), ``drawn``
+    those of a ``kind`` of `KINDS` that the generator adds; steps and batches stay the same whatever their sum is. CTC's
+    columns are averaged to ``pooled`` steps. In a share ``noise`` of the training texts one symbol is replaced by another.
+    Without ``warm_up`` the learning rate starts at its greatest; without ``blank_bias`` the blank starts at even odds; with
+    ``pretraining`` CTC's network first learns by cross-entropy, its columns averaged to one a symbol, for an eighth of the
+    epochs.
+
+    ``curve`` records the training losses, and the CER twice an epoch; ``read_drawn`` also reads generated test images: with
+    and without noise curves, and of 4, 5 and 6 symbols. ``source`` is `load_captchas`'s.
+
+    Raises ``ValueError`` for values that make no run.
+    """
+
+    head: str = "ctc"
+    seed: int = 0
+    images: int | None = None
+    drawn: int = 0
+    kind: str = "plain"
+    pooled: int | None = None
+    noise: float = 0.0
+    warm_up: bool = True
+    blank_bias: bool = True
+    pretraining: bool = False
+    curve: bool = False
+    read_drawn: bool = False
+    source: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("head", self.head, HEADS), ("kind", self.kind, KINDS)):
+            if value not in known:
+                raise ValueError(f"There is no {name} {value!r}; choose one of {sorted(known)}.")
+        if self.head != "ctc" and (self.pooled or self.pretraining or not self.blank_bias):
+            raise ValueError(f"pooled, pretraining and blank_bias belong to CTC, not to the head {self.head!r}.")
+        if not 0 <= self.noise <= 1:
+            raise ValueError(f"noise={self.noise} was given; it is a share of the training texts, from 0 to 1.")
+        if self.images is not None and self.images < 1:
+            raise ValueError(f"images={self.images} was given; at least one is needed to train on.")
+
+    @property
+    def positions(self) -> int:
+        """How many symbols the longest training text has."""
+        return max(KINDS[self.kind].get("lengths", (SYMBOLS_READ,)))
+
+    def data(self) -> tuple[Experiment, Captchas, Captchas]:
+        """The recipe under the budget in force, the training images (the drawn ones mixed in) and the test images."""
+        budget, recipe = pick_budget(), EXPERIMENTS["fast"]
+        # Where the images are is part of the key: whoever sets OCRLIB_DATA anew gets what is there.
+        captchas = _load(recipe.width, self.source, os.environ.get("OCRLIB_DATA"), os.getcwd())
+        recipe = recipe.within(budget, len(captchas))
+        train, test = split(captchas.subset(range(recipe.train + recipe.test)), (recipe.train, recipe.test), self.seed)
+        train = train.subset(range(min(self.images or recipe.train, recipe.train)))  # random ones: a split has no order
+        if self.drawn:
+            train = _mixed(train, drawn_captchas(self.kind, budget.images(self.drawn), recipe.width), self.seed)
+        return recipe, _with_wrong_texts(train, self.noise, self.seed), test
+
+
+def turn(train: Captchas, number: int, size: int) -> Captchas:
+    """The images of epoch ``number`` (from 0), ``size`` of them: all in turn, over and over, however few or many there are."""
+    if len(train) == size:
+        return train
+    return train.subset([i % len(train) for i in range(number * size, (number + 1) * size)])
+
+
+@functools.lru_cache(maxsize=2)
+def _load(width: int, source: str, place: str | None, folder: str) -> Captchas:
+    return load_captchas(width=width, source=source)
+
+
+@functools.lru_cache(maxsize=4)
+def drawn_captchas(kind: str, n: int, width: int) -> Captchas:
+    """``n`` drawn training images of a kind of `KINDS`, always the same ones. Kept: drawing them takes seconds."""
+    return draw_captchas(draw_texts(n, SEEDS[kind], **KINDS[kind]), SEEDS[kind], width)
+
+
+def _mixed(captchas: Captchas, drawn: Captchas, seed: int) -> Captchas:
+    images, texts, names = torch.cat([captchas.images, drawn.images]), captchas.texts + drawn.texts, captchas.names + drawn.names
+    both = Captchas(images, texts, names, captchas.source, f"{captchas.contents}, and {len(drawn):,} {drawn.contents}")
+    return both.subset(np.random.default_rng(seed).permutation(len(both)))
+
+
+def _with_wrong_texts(train: Captchas, share: float, seed: int) -> Captchas:
+    """The same images; one symbol of a random ``share`` of their texts is another one."""
+    rng, texts = np.random.default_rng(seed), list(train.texts)
+    for i in rng.permutation(len(texts))[: round(share * len(texts))]:
+        text, place = texts[i], rng.integers(len(texts[i]))
+        others = [symbol for symbol in SYMBOLS if symbol != text[place]]
+        texts[i] = text[:place] + others[rng.integers(len(others))] + text[place + 1 :]
+    return Captchas(train.images, texts, train.names, train.source, train.contents)
+
+
+SIZES = (50, 100, 200, 400, None)  # training images; None is all the recipe has
+MANY = 2000  # drawn images beside all the real ones
+STEPS = (10, 12, 15, 20)  # to which CTC's 24 columns are averaged
+NOISES = (0.05, 0.1, 0.2)  # shares of wrong training texts
+# The run that smoke tests repeat: on images that are the same everywhere, with columns averaged, so that nothing is left out.
+SMOKE_JOB = {"head": "ctc", "seed": 0, "pooled": 15, "pretraining": True, "curve": True, "source": "synthetic"}
+
+
+def jobs(seeds: Iterable[int] = range(10)) -> list[dict[str, Any]]:
+    """Every run of the study as arguments for `compare`, each once: question after question, of each all methods seed by seed.
+
+    The questions come in the order of their weight, so a study that is stopped early has answered the first ones in full.
+    """
+    trials = (trial for question in (_sizes, _remedies, _steps, _noises, _lengths) for seed in seeds for trial in question(seed))
+    return [_short(trial) for trial in dict.fromkeys(trials)]
+
+
+def _sizes(seed: int) -> Iterable[Trial]:
+    """How many images does each head need?"""
+    for head in HEADS:
+        for images in reversed(SIZES):
+            yield Trial(head, seed, images, curve=images is None)
+        yield Trial(head, seed, drawn=MANY, read_drawn=True)
+
+
+def _remedies(seed: int) -> Iterable[Trial]:
+    """What shortens CTC's plateau?"""
+    for warm_up, blank_bias, pretraining in product((True, False), repeat=3):
+        yield Trial(seed=seed, warm_up=warm_up, blank_bias=blank_bias, pretraining=pretraining, curve=True)
+
+
+def _steps(seed: int) -> Iterable[Trial]:
+    """How many steps does CTC need, and do other training images help where they are scarce?"""
+    for pooled in STEPS:
+        yield Trial(seed=seed, pooled=pooled)
+    for kind in ("plain", "neighbours"):
+        yield Trial(seed=seed, drawn=MANY, kind=kind, pooled=min(STEPS))
+
+
+def _noises(seed: int) -> Iterable[Trial]:
+    """What do wrong training texts cost?"""
+    for head in ("ctc", "attention"):
+        for noise in NOISES:
+            yield Trial(head, seed, noise=noise)
+
+
+def _lengths(seed: int) -> Iterable[Trial]:
+    """Can texts of 4 to 6 symbols be learnt?"""
+    for head in ("ctc", "attention"):
+        yield Trial(head, seed, drawn=MANY, kind="lengths", read_drawn=True)
+
+
+def _short(trial: Trial) -> dict[str, Any]:
+    """Only what isn't as by default, so that a line of the records says what is special about its run."""
+    return {name: value for name, value in asdict(trial).items() if name in ("head", "seed") or value != asdict(Trial())[name]}
+
+
+def select(records: Iterable[Record], **wanted: Any) -> list[Record]:
+    """The records of runs that are as ``Trial(**wanted)`` is, whatever their seeds, in the order of the seeds.
+
+    What is only looked at in addition, ``curve`` and ``read_drawn``, makes no difference.
+    """
+
+    def essence(trial: Trial) -> dict[str, Any]:
+        return {name: value for name, value in asdict(trial).items() if name not in ("seed", "curve", "read_drawn")}
+
+    found = [record for record in records if essence(Trial(**record.arguments)) == essence(Trial(**wanted))]
+    return sorted(found, key=lambda record: record.arguments["seed"])

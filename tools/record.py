@@ -1,0 +1,71 @@
+"""Record the runs that a notebook plots: ``python tools/record.py 06`` does those that are missing, one after the other.
+
+Stop it whenever you like: the same command goes on with the next run. ``--list`` only counts what is there and what is
+missing; ``--smoke`` records the one small run that a smoke test repeats, on the generator's images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ocrlib import load_captchas, pick_budget, read_records, record_runs
+from ocrlib.comparison import compare
+from ocrlib.records import data_fingerprint
+from ocrlib.trials import SMOKE_JOB, jobs
+from tasks import ROOT, make_paths_absolute, say
+from terminal import describe_seconds
+
+
+class Study(NamedTuple):
+    """The runs behind one notebook: a file in notebooks/records/, the function, the arguments of each run, and of a small one."""
+
+    file: str
+    function: Callable[..., Mapping[str, Any]]
+    jobs: list[dict[str, Any]]
+    smoke_job: dict[str, Any]
+
+
+STUDIES = {"06": Study("06_ctc_vs_ce", compare, jobs(), SMOKE_JOB)}
+
+
+def main(arguments: list[str] | None = None, folder: Path = ROOT / "notebooks" / "records") -> None:
+    """Read the command line, record, say how long it will take."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("study", choices=sorted(STUDIES), help="number of the notebook")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each run; its last bits depend on them (default 2)")
+    parser.add_argument("--first", type=int, metavar="N", help="only the first N runs of the list: whole seeds come first")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--list", action="store_true", help="count the runs and estimate the time; run nothing")
+    which.add_argument("--smoke", action="store_true", help="record the small run that the smoke tests repeat")
+    options = parser.parse_args(arguments)
+    make_paths_absolute()
+    study = STUDIES[options.study]
+    path, wanted = folder / f"{study.file}.jsonl", study.jobs[: options.first]
+    if options.smoke:
+        os.environ["OCRLIB_BUDGET"], path, wanted = "smoke", folder / f"{study.file}_smoke.jsonl", [study.smoke_job]
+    say(f"{pick_budget().banner}\n{load_captchas()}\n{progress(path, wanted)}")
+    if not options.list:
+        record_runs(path, wanted, study.function, threads=options.threads)
+
+
+def progress(path: Path, wanted: list[dict[str, Any]]) -> str:
+    """How many of the runs are in the file, and how long the rest takes if it goes on like the others."""
+    here = pick_budget().name, data_fingerprint()
+    there = [record for record in read_records(path) if (record.budget, record.data) == here]
+    missing = [job for job in wanted if job not in [record.arguments for record in there]]
+    line = f"{path.name}: {len(wanted) - len(missing)} of {len(wanted)} runs recorded"
+    if not missing:
+        return line
+    if not there:
+        return f"{line}; how long a run takes is not known yet"
+    seconds = statistics.mean(record.seconds for record in there)
+    return f"{line}; {len(missing)} to do take about {describe_seconds(len(missing) * seconds)} at {seconds:.1f} s a run"
+
+
+if __name__ == "__main__":
+    main()

@@ -10,12 +10,21 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
 
 from ocrlib.captchas import Captchas
 from ocrlib.checkpoints import random_states, restore_random_states
 from ocrlib.evaluation import predict
 from ocrlib.history import History
 from ocrlib.objectives import Objective
+
+
+def shuffled_order(n: int) -> Tensor:
+    """The order ``(n,)`` in which ``DataLoader(shuffle=True)`` would take ``n`` images now, by torch's global generator.
+
+    So training written out with a `DataLoader` (see `ocrlib.plain.fit_plain`) sees the same batches for the same seed.
+    """
+    return next(iter(DataLoader(range(n), batch_size=n, shuffle=True)))
 
 
 class Loop:
@@ -57,7 +66,7 @@ class Loop:
     def step(self) -> bool:
         """Train on the next batch. True when it was the epoch's last."""
         if self.order is None:
-            self._begin_epoch(torch.randperm(len(self.images)))
+            self._begin_epoch(shuffled_order(len(self.images)))
         batch = slice(self.position * self.batch_size, (self.position + 1) * self.batch_size)
         images = self.images[self.device_order[batch]].float()  # (N, 1, H, W), 0..255
         if self.augment is not None:

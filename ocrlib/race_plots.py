@@ -30,8 +30,8 @@ def plot_races(races: Sequence[Race], levels: Sequence[float], characters: int) 
         ax.plot(np.cumsum(race.seconds), cers, marker=marker, markersize=4, linewidth=1.4, color=colour, label=race.title)
     for level in levels:
         ax.axhline(level, color=RED, linestyle="--", linewidth=1)
-        ax.annotate(f"CER {level:.2%}", (1.0, level), xycoords=("axes fraction", "data"), xytext=(-4, 3),
-                    textcoords="offset points", color=RED, ha="right")  # fmt: skip
+        ax.annotate(f"CER {level:.2%}", (0.0, level), xycoords=("axes fraction", "data"), xytext=(4, 3),
+                    textcoords="offset points", color=RED)  # fmt: skip
     ax.set(xscale="log", yscale="log", xlabel="training so far (seconds)", ylabel="CER on the watched images")
     ax.set_title("how fast each change gets there")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -41,7 +41,7 @@ def flops_per_image(model: nn.Module, width: int, height: int = 32) -> int:
     return sum(counts)
 
 
-def peak_flops(device: torch.device, dtype: torch.dtype = torch.float32, size: int = 2048, seconds: float = 0.5) -> float:
+def peak_flops(device: torch.device, dtype: torch.dtype = torch.float32, size: int = 2048, seconds: float = 2.0) -> float:
     """Floating-point operations a second of a large matrix product: the most that convolutions can hope for.
 
     The best of the products of (size, size) matrices that fit into ``seconds``, after one that warms up.

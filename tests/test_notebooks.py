@@ -12,7 +12,7 @@ from committed import ROOT, read_committed
 
 FOLDER = ROOT / "notebooks"
 NAMES = sorted(path.name for path in FOLDER.glob("[0-9][0-9]_*.ipynb"))
-SERIES = ["01_data_exploration", "02_crnn", "03_modified_crnn", "04_ce_crnn", "09_fast_training"]
+SERIES = ["01_data_exploration", "02_crnn", "03_modified_crnn", "04_ce_crnn", "05_ctc_step_by_step", "09_fast_training"]
 OPENING = ["What you will learn", "What you need", "How long it takes", "What it should reach"]
 CLOSING = ["Summary", "Try it yourself", "Exercises", "Solutions"]
 

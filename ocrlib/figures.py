@@ -6,7 +6,11 @@ from io import BytesIO
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from ocrlib.history import History
@@ -81,10 +85,10 @@ class LossFigure(Figure):
             ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
             ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
             ax.grid(True)
-        self.raw = left.plot([], [], color=PALE, linewidth=0.8, label="each step")[0]
-        self.mean = left.plot([], [], color=BLUE, linewidth=1.8, label="mean")[0]
-        self.test = right.plot([], [], color=RED, linewidth=1.8, marker="o", markersize=3.5, label="test")[0]
-        self.legends = [ax.legend(loc="upper right", handlelength=1.2) for ax in (left, right)]
+        self.raw = left.plot([], [], color=PALE, linewidth=0.8)[0]
+        self.mean = left.plot([], [], color=BLUE, linewidth=1.8)[0]
+        self.test = right.plot([], [], color=RED, linewidth=1.8, marker="o", markersize=3.5)[0]
+        self.keys = [_add_key(left, [self.raw, self.mean], 0.44), _add_key(right, [self.test], 0.68)]
         self.draw_history(History())
 
     @styled
@@ -101,8 +105,8 @@ class LossFigure(Figure):
         self.mean.set_data(first + x, mean)
         self.test.set_data(self.from_epoch + 1 + np.arange(len(test)), test)
         names = [f"each step: {_last(train)}", f"mean of {window} steps: {_last(mean)}"], [f"test: {_last(test)}"]
-        for legend, texts in zip(self.legends, names):
-            for artist, text in zip(legend.get_texts(), texts):
+        for key, texts in zip(self.keys, names):
+            for artist, text in zip(key, texts):
                 artist.set_text(text)
         # The first losses are so high that they would press the rest flat: the mean decides, once it is one. Room for the legend.
         steady = mean[x >= window] if (x >= window).any() else mean
@@ -110,6 +114,21 @@ class LossFigure(Figure):
             begin = first if ax is self.axes[0] else self.from_epoch
             ax.set_xlim(begin + 0.5, max(end, begin + 5) + 0.5)
             ax.set_ylim(0, 1.5 * (values[np.isfinite(values)].max(initial=0) or 0.8))
+
+
+def _add_key(ax: Axes, lines: list[Line2D], x: float) -> list[Text]:
+    """A legend in the upper right corner, its texts from ``x`` on (a share of the width); returns the empty texts.
+
+    matplotlib's own takes more than a quarter of each redraw to find its places, which here are known.
+    """
+    high, inside = 0.09, {"transform": ax.transAxes}  # of a line of text, as a share of the height
+    ax.add_patch(Rectangle((x - 0.07, 0.98 - high * len(lines)), 1.06 - x, high * len(lines), color="white", zorder=3, **inside))
+    texts = []
+    for i, line in enumerate(lines):
+        y = 0.98 - high * (i + 0.5)
+        ax.add_line(Line2D([x - 0.06, x - 0.015], [y, y], color=line.get_color(), linewidth=line.get_linewidth(), zorder=4, **inside))
+        texts.append(ax.text(x, y, "", va="center", zorder=4, **inside))
+    return texts
 
 
 def _last(values: np.ndarray) -> str:

@@ -40,7 +40,8 @@ def notebook(monkeypatch):
 
 
 def drawn_lines(plot):
-    return [list(zip(*line.get_data())) for ax in plot._figure.axes for line in ax.lines]
+    figure = plot._figure
+    return [list(zip(*line.get_data())) for line in (figure.raw, figure.mean, figure.test)]
 
 
 def test_one_display_with_a_png_and_words(notebook):

@@ -48,7 +48,7 @@ class ColumnCTC(ColumnCNN):
 class PositionCNN(ColumnCNN):
     """What the cross-entropy heads share: columns are `gathered` to ``positions``, and one linear map reads each of them.
 
-    The blank starts at even odds here: no target is blank, but where short texts are padded with it.
+    The blank starts as likely as any symbol here: no target is blank, but where short texts are padded with it.
     """
 
     objective = "CrossEntropy"

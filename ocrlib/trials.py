@@ -35,9 +35,9 @@ class Trial:
     ``head`` is a key of `HEADS`. ``images`` counts the training images of the data set (None: all the recipe has), ``drawn``
     those of a ``kind`` of `KINDS` that the generator adds; steps and batches stay the same whatever their sum is. CTC's
     columns are averaged to ``pooled`` steps. In a share ``noise`` of the training texts one symbol is replaced by another.
-    Without ``warm_up`` the learning rate starts at its greatest; without ``blank_bias`` the blank starts at even odds; with
-    ``pretraining`` CTC's network first learns by cross-entropy, its columns averaged to one a symbol, for an eighth of the
-    epochs.
+    Without ``warm_up`` the learning rate starts at its greatest; without ``blank_bias`` the blank starts as likely as any
+    symbol; with ``pretraining`` CTC's network first learns by cross-entropy, its columns averaged to one a symbol, for an
+    eighth of the epochs.
 
     ``curve`` records the training losses, and the CER twice an epoch; ``read_drawn`` also reads generated test images: with
     and without noise curves, and of 4, 5 and 6 symbols. ``source`` is `load_captchas`'s.

@@ -172,11 +172,12 @@ def _shorten(text: str, most: int = 10) -> str:
 
 @styled
 def plot_plateau(losses: Mapping[str, Sequence[float]], blanks: Mapping[str, Mapping[int, float]], floor: float) -> Figure:
-    """Named runs: the loss of each training step (nats per symbol), and the mean probability of the blank by steps done.
+    """Named runs: the loss of each training step (nats per symbol), and by steps done the share of time steps whose
+    likeliest class is the blank: 1 on the plateau, where nothing is read.
 
     ``floor`` is the least loss of a network that says the same whatever the image.
     """
-    figure = Figure(9.6, 3.3, f"the blank plateau: loss and probability of the blank as training goes, {', '.join(losses)}")
+    figure = Figure(9.6, 3.3, f"the blank plateau: loss and share of blank time steps as training goes, {', '.join(losses)}")
     left, right = figure.subplots(1, 2)
     for (name, values), colour, style in zip(losses.items(), (BLUE, RED, BLACK), ("-", "--", ":")):
         window = min(5, len(values))
@@ -186,7 +187,7 @@ def plot_plateau(losses: Mapping[str, Sequence[float]], blanks: Mapping[str, Map
         right.plot(list(steps), list(steps.values()), color=colour, linestyle=style, marker=".", linewidth=1.4, label=name)
     left.axhline(floor, color="#666666", linewidth=1, linestyle="-.", label=f"without looking: {floor:.2f}")
     left.set(title="loss, mean of 5 steps", xlabel="training step", ylabel="loss (nats per symbol)", ylim=(0, 2.5 * floor))
-    right.set(title="how much goes to the blank", xlabel="training step", ylabel="mean probability", ylim=(0, 1.03))
+    right.set(title="time steps whose likeliest class is the blank", xlabel="training step", ylabel="share", ylim=(0, 1.03))
     for ax in (left, right):
         ax.set_xlim(0, None)
         ax.grid(True)

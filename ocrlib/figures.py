@@ -126,7 +126,8 @@ def _add_key(ax: Axes, lines: list[Line2D], x: float) -> list[Text]:
     texts = []
     for i, line in enumerate(lines):
         y = 0.98 - high * (i + 0.5)
-        ax.add_line(Line2D([x - 0.06, x - 0.015], [y, y], color=line.get_color(), linewidth=line.get_linewidth(), zorder=4, **inside))
+        look = {"color": line.get_color(), "linewidth": line.get_linewidth(), "zorder": 4}
+        ax.add_line(Line2D([x - 0.06, x - 0.015], [y, y], **look, **inside))
         texts.append(ax.text(x, y, "", va="center", zorder=4, **inside))
     return texts
 

@@ -12,7 +12,9 @@ from committed import ROOT, read_committed
 
 FOLDER = ROOT / "notebooks"
 NAMES = sorted(path.name for path in FOLDER.glob("[0-9][0-9]_*.ipynb"))
-SERIES = ["01_data_exploration", "02_crnn", "03_modified_crnn", "04_ce_crnn", "05_ctc_step_by_step", "09_fast_training"]
+SERIES = [
+    "01_data_exploration", "02_crnn", "03_modified_crnn", "04_ce_crnn", "05_ctc_step_by_step", "06_ctc_vs_ce", "09_fast_training",
+]  # fmt: skip
 OPENING = ["What you will learn", "What you need", "How long it takes", "What it should reach"]
 CLOSING = ["Summary", "Try it yourself", "Exercises", "Solutions"]
 
@@ -72,6 +74,12 @@ def test_shows_no_error(notebook) -> None:
     for cell in code_cells(notebook):
         if "raises-exception" not in tags(cell):
             assert [output.ename for output in cell.outputs if output.output_type == "error"] == [], cell.source
+
+
+def test_names_no_folder_of_the_machine_it_was_run_on(notebook) -> None:
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    said = [output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in outputs]
+    assert [text for text in said if re.search(r"site-packages|(?<![\w.])/(home|root|Users|work|tmp)/|\b[A-Z]:\\", text)] == []
 
 
 def test_was_not_run_with_the_smoke_budget(notebook) -> None:

@@ -41,7 +41,8 @@ def plot_medians(
         ax.plot(x, np.where(reached, np.maximum(middle, least), np.nan), color=colour, marker=marker, markersize=5, label=name)
     ax.set(xlabel=across, ylabel=up, title=title, ylim=(least * (0.8 if log else 1), most), yscale="log" if log else "linear")
     ax.set_xticks(range(len(places)), places)
-    _plain_numbers(ax)
+    if log:
+        _plain_numbers(ax)
     ax.grid(True, axis="y")
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     figure.tight_layout()
@@ -132,5 +133,6 @@ def plot_kinds(rates: Mapping[str, Mapping[str, float]], up: str) -> Figure:
 
 
 def _plain_numbers(ax: Axes) -> None:
+    """0.001, 0.002, 0.005, 0.01 and so on, instead of powers of ten."""
     for formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
         formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else ""))

@@ -5,7 +5,10 @@ import re
 import pytest
 from committed import ROOT, read_committed
 
-from ocrlib import EXPERIMENTS
+from ocrlib import EXPERIMENTS, read_records
+from ocrlib.heads import HEADS
+from ocrlib.medians import median_interval
+from ocrlib.trials import select
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 NOTEBOOKS = {"crnn": "02_crnn", "modified_crnn": "03_modified_crnn", "ce_crnn": "04_ce_crnn"}
@@ -42,6 +45,14 @@ def test_the_figures_of_the_fast_recipe_are_those_of_notebook_09():
     share = re.search(r"plain procedure takes [\d.]+ s: ratio ([\d.]+)", said).group(1)
     stated = f"mean CER {mean} over ten seeds (worst {worst}) after {seconds} s of training, {share} of one epoch"
     assert stated in " ".join(README.split())
+
+
+def test_the_comparison_of_the_losses_is_that_of_the_recorded_runs():
+    records = read_records(ROOT / "notebooks" / "records" / "06_ctc_vs_ce.jsonl")
+    medians = {head: median_interval([run.figures["cer"] for run in select(records, head=head)]) for head in HEADS}
+    best = min((medians[head] for head in HEADS if head != "ctc"), key=lambda found: found.median)
+    assert medians["ctc"].count == best.count == 10
+    assert f"median CER {medians['ctc']} against {best} for the best of three" in " ".join(README.split())
 
 
 @pytest.mark.parametrize("key", NOTEBOOKS)

@@ -37,6 +37,7 @@ def test_medians_and_their_intervals():
 def test_a_linear_axis_begins_at_zero():
     (ax,) = medians_figure(log=False).axes
     assert ax.get_ylim()[0] == 0 and ax.get_lines()[0].get_ydata()[1] == 0
+    assert all(label.get_text() for label in ax.get_yticklabels())
 
 
 def test_each_run_is_a_dot_and_the_lost_ones_stand_at_the_edge():

@@ -16,7 +16,10 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "ocrlib-installed"  # newer than pyproject.toml: nothing to install
 OLDEST = (3, 10)
 CELL_TIMEOUT = 300  # seconds a cell may take under the smoke budget; the longest takes a tenth of it on two cores
-NBVAL = ["--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", "-p", "no:cacheprovider"]
+# One process a core (at most four: each kernel holds torch), each with one thread: torch's threads of two processes would wait for each other.
+SIDE_BY_SIDE = ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile"]
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+NBVAL = ["--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", "-p", "no:cacheprovider", *SIDE_BY_SIDE]
 
 
 def make_paths_absolute() -> None:
@@ -141,7 +144,7 @@ def copy_notebooks(folder: Path) -> None:
 
 def smoke_environment() -> "dict[str, str]":
     """Variables for executing notebooks quickly, outside the working tree and without a network."""
-    environment = dict(os.environ, OCRLIB_BUDGET="smoke", OCRLIB_DOWNLOAD="0")
+    environment = dict(os.environ, OCRLIB_BUDGET="smoke", OCRLIB_DOWNLOAD="0", **ONE_THREAD)
     for name in ["OCRLIB_PROGRESS", "OCRLIB_RUNS"]:
         environment.pop(name, None)
     if not environment.get("OCRLIB_DATA") and (ROOT / "data").is_dir():
@@ -187,7 +190,7 @@ def check_repeats() -> bool:
 def check_package() -> bool:
     """The package's own tests."""
     environment = {name: value for name, value in os.environ.items() if name not in ("OCRLIB_BUDGET", "OCRLIB_PROGRESS")}
-    return call(PYTHON, "-m", "pytest", env=environment) == 0
+    return call(PYTHON, "-m", "pytest", *SIDE_BY_SIDE, env={**environment, **ONE_THREAD}) == 0
 
 
 def test() -> None:

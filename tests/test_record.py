@@ -1,8 +1,8 @@
 """The command that records a notebook's runs: it does what is missing, in processes of its own, and says how much that is."""
 
-import record
 import study_jobs
 
+import record
 from ocrlib import read_records
 
 STUDY = record.Study("study", study_jobs.train, [{"seed": 1}, {"seed": 2}], {"seed": 3, "epochs": 1})

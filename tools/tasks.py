@@ -16,7 +16,8 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "ocrlib-installed"  # newer than pyproject.toml: nothing to install
 OLDEST = (3, 10)
 CELL_TIMEOUT = 300  # seconds a cell may take under the smoke budget; the longest takes a tenth of it on two cores
-# One process a core (at most four: each kernel holds torch), each with one thread: torch's threads of two processes would wait for each other.
+# One process a core (at most four: each kernel holds torch), each with one thread: torch's threads of two processes would
+# wait for each other.
 SIDE_BY_SIDE = ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile"]
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 NBVAL = ["--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", "-p", "no:cacheprovider", *SIDE_BY_SIDE]

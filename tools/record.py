@@ -1,9 +1,9 @@
 """Record the runs that a notebook plots: ``python tools/record.py 06`` does those that are missing.
 
 As many runs as there are cores go side by side, each with one thread: on two cores that is nearly twice as fast as one run
-at a time with two threads, and the figures don't depend on the number of cores. Stop it whenever you like: the same command goes on with the next
-run. ``--list`` only counts what is there and what is missing; ``--smoke`` records the one small run that a smoke test
-repeats, on the generator's images.
+at a time with two threads, and the figures don't depend on the number of cores. Stop it whenever you like: the same
+command goes on with the next run. ``--list`` only counts what is there and what is missing; ``--smoke`` records the one
+small run that a smoke test repeats, on the generator's images.
 """
 
 from __future__ import annotations

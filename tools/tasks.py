@@ -183,6 +183,7 @@ def check_repeats() -> bool:
             return False
         folder = Path(temporary) / "notebooks"
         shutil.copytree(ROOT / "build" / "notebooks", folder)
+        shutil.copytree(ROOT / "notebooks" / "records", folder / "records")
         environment["OCRLIB_RUNS"] = str(Path(temporary) / "second")  # or the first one's training would be loaded
         sanitize = f"--nbval-sanitize-with={ROOT / 'tools' / 'nbval_sanitize.cfg'}"
         return call(PYTHON, "-m", "pytest", "--nbval", sanitize, *NBVAL, str(folder), cwd=str(folder), env=environment) == 0

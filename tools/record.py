@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None, folder: Path = ROOT / "notebooks" /
     """Read the command line, record, say how long it will take."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("study", choices=sorted(STUDIES), help="number of the notebook")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="runs side by side (default: one a core)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs side by side (default: one a core)")
     parser.add_argument("--threads", type=int, default=1, help="threads of each run; its last bits depend on them (default 1)")
     parser.add_argument("--first", type=int, metavar="N", help="only the first N runs of the list: whole seeds come first")
     which = parser.add_mutually_exclusive_group()

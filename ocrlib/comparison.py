@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import re
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,7 +21,7 @@ from ocrlib.loop import Loop
 from ocrlib.networks import Network
 from ocrlib.objectives import CTC, CrossEntropy, Objective
 from ocrlib.records import Figures, Repetition
-from ocrlib.runtime import fast_dtype, keep_freed_memory, pick_budget, pick_device, seed_everything
+from ocrlib.runtime import arithmetic, keep_freed_memory, pick_budget, pick_device, seed_everything
 from ocrlib.slips import slips
 from ocrlib.statistics import count_equal_neighbours, symbol_frequencies
 from ocrlib.trials import Trial, turn
@@ -66,7 +64,7 @@ def compare(**arguments: Any) -> Figures:
         "history": run.history.digest(),
         "steps": len(run.history.train_loss),
         "training_seconds": round(sum(run.history.seconds) - run.seconds_reading, 2),
-        "arithmetic": _arithmetic(),
+        "arithmetic": arithmetic(),
         **(run.curve() if trial.curve else {}),
         **(_read_drawn(run.model, run.objective, recipe.width) if trial.read_drawn else {}),
     }
@@ -89,14 +87,6 @@ def check_repetition(repetition: Repetition) -> str:
         f"The repeated run gives a CER of {new.figures['cer']:.4f}, the recorded one {old.figures['cer']:.4f}. That is no fault: "
         f"it was recorded with other {', '.join(others)}, and the same bits are promised only for the same."
     )
-
-
-def _arithmetic() -> str:
-    """What the last bits depend on beside the versions: the processor, its instructions, and the type that is computed in."""
-    cores = Path("/proc/cpuinfo")  # where there is none, the record's device has to do
-    names = re.findall(r"^model name\s*: (.+)$", cores.read_text(), re.MULTILINE) if cores.exists() else []
-    precision = fast_dtype(pick_device()) or torch.float32
-    return ", ".join([*names[:1], torch.backends.cpu.get_cpu_capability(), str(precision)])
 
 
 def make_model(trial: Trial, alphabet: Alphabet, width: int) -> Network:

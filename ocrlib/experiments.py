@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -190,14 +191,16 @@ def run(
     split_seed: int = 42,
     captchas: Captchas | None = None,
     live: bool = False,
+    checkpoint: str | Path | None = None,
 ) -> Report:
     """Take a recipe from start to end: load, split, train, evaluate, under the budget in force.
 
     ``experiment`` is a key of `EXPERIMENTS` or an `Experiment`; ``captchas`` are loaded at its width unless given. The
-    report has the training's ``history`` and ``seconds``.
+    report has the training's ``history`` and ``seconds``. With a ``checkpoint`` a run that was stopped goes on where it was,
+    to the same bits; each call of `fit` after the first has a file of its own beside it (see `checkpoint_files`).
 
-    Raises ``ValueError`` for an unknown key, or images of another size than the recipe's, and ``KeyboardInterrupt`` when
-    it is stopped: only `fit` with a checkpoint can be gone on with.
+    Raises ``ValueError`` for an unknown key, or images of another size than the recipe's, ``CheckpointError`` for a
+    checkpoint of another run, and ``KeyboardInterrupt`` when it is stopped.
     """
     recipe = _look_up(experiment)
     captchas = load_captchas(width=recipe.width) if captchas is None else captchas
@@ -216,11 +219,19 @@ def run(
     optimizer = recipe.make_optimizer(model)
     options = recipe.fit_options(optimizer, device)
     history, wanted = History(), 0
-    for epochs in recipe.epochs:
+    for epochs, options["checkpoint"] in zip(recipe.epochs, checkpoint_files(recipe, checkpoint)):
         history = fit(model, objective, train, test, optimizer, epochs=epochs, history=history, live=live, **options)
         if history.epochs < (wanted := wanted + epochs):
             raise KeyboardInterrupt  # stopped: half a recipe has no figures to report
     return evaluate(model, objective, test).after_training(history)
+
+
+def checkpoint_files(recipe: Experiment, checkpoint: str | Path | None) -> list[Path | None]:
+    """The file of each call of `fit` that `run` makes: ``checkpoint`` itself, then -2, -3 and so on behind its name."""
+    if checkpoint is None:
+        return [None] * len(recipe.epochs)
+    path = Path(checkpoint)
+    return [path, *(path.with_stem(f"{path.stem}-{number}") for number in range(2, len(recipe.epochs) + 1))]
 
 
 def _look_up(experiment: str | Experiment) -> Experiment:

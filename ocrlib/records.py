@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -18,8 +18,8 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from ocrlib.captchas import load_captchas
-from ocrlib.experiments import run
-from ocrlib.runtime import describe_device, pick_budget, pick_device, versions
+from ocrlib.experiments import EXPERIMENTS, checkpoint_files, run
+from ocrlib.runtime import arithmetic, describe_device, pick_budget, pick_device, runs_folder, versions
 
 Figures = Mapping[str, Any]  # what a run found out, by name; numbers and texts that JSON can hold
 
@@ -52,15 +52,28 @@ class Record(_Plan):
     seconds: float
 
 
-def run_recipe(recipe: str, seed: int = 42069, split_seed: int = 42) -> Figures:
-    """One run of a recipe of ``EXPERIMENTS``, as figures: CER with its edits, exact match, losses, seconds of training."""
-    report = run(recipe, seed, split_seed)
+def run_recipe(recipe: str, seed: int = 42069, split_seed: int = 42, width: int | None = None) -> Figures:
+    """One run of a recipe of ``EXPERIMENTS``, as figures: CER with its edits, exact match, losses, seconds of training.
+
+    ``width`` is that of the images in pixels, where it is not to be the recipe's own; ``mistakes`` are [predicted, true] of
+    each misread test image. A run that was stopped goes on from its checkpoint below `runs_folder`, which is deleted at the end.
+    """
+    experiment = EXPERIMENTS[recipe] if width is None else replace(EXPERIMENTS[recipe], width=width)
+    captchas, budget = load_captchas(width=experiment.width), pick_budget()
+    # The last bits depend on the number of threads, so a checkpoint made with another one is not gone on from.
+    name = f"{recipe}-{experiment.width}-{seed}-{split_seed}-{captchas.fingerprint()}-{torch.get_num_threads()}.pt"
+    checkpoint = runs_folder(budget, captchas.source) / "recorded" / name
+    report = run(experiment, seed, split_seed, captchas, checkpoint=checkpoint)
+    for file in checkpoint_files(experiment, checkpoint):
+        file.unlink(missing_ok=True)
     figures = {name: getattr(report, name) for name in ("cer", "edits", "characters", "exact", "images")}
     return figures | {
+        "mistakes": [[mistake.predicted, mistake.true] for mistake in report.mistakes],
         "train_loss": report.history.train_loss[-1],
         "test_loss": report.history.test_loss[-1],
         "history": report.history.digest(),
         "training_seconds": round(report.seconds, 2),
+        "arithmetic": arithmetic(),
     }
 
 

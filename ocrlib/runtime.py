@@ -8,6 +8,7 @@ import gc
 import os
 import platform
 import random
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,6 +116,14 @@ def describe_device(device: torch.device) -> str:
         return f"cuda ({torch.cuda.get_device_name(device)})"
     processor = platform.processor() or platform.machine()
     return f"{device.type} ({processor}, {os.cpu_count()} cores)"
+
+
+def arithmetic() -> str:
+    """What the last bits depend on beside the versions: the processor, its instructions, and the type that is computed in."""
+    cores = Path("/proc/cpuinfo")  # where there is none, the record's device has to do
+    names = re.findall(r"^model name\s*: (.+)$", cores.read_text(), re.MULTILINE) if cores.exists() else []
+    precision = fast_dtype(pick_device()) or torch.float32
+    return ", ".join([*names[:1], torch.backends.cpu.get_cpu_capability(), str(precision)])
 
 
 @dataclass(frozen=True)

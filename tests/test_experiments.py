@@ -86,6 +86,27 @@ def test_a_stopped_run_reports_nothing(monkeypatch):
     assert stopped == [1]  # and the second part is not begun
 
 
+def test_a_stopped_run_goes_on_from_its_checkpoints_to_the_same_bits(monkeypatch, tmp_path):
+    monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
+    recipe = replace(EXPERIMENTS["modified_crnn"], network=ToyCTC, width=24, train=30, test=10, epochs=(1, 2))
+    undisturbed = run(recipe, captchas=toy_captchas(40))
+    fit, calls = experiments.fit, []
+
+    def fit_that_is_stopped_in_its_second_call(*args, epochs, **options):
+        calls.append(epochs)
+        return fit(*args, epochs=epochs if len(calls) == 1 else epochs - 1, **options)
+
+    monkeypatch.setattr(experiments, "fit", fit_that_is_stopped_in_its_second_call)
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, captchas=toy_captchas(40), checkpoint=tmp_path / "mine.pt")
+    assert sorted(path.name for path in tmp_path.glob("*.pt")) == ["mine-2.pt", "mine.pt"]
+
+    monkeypatch.setattr(experiments, "fit", fit)
+    resumed = run(recipe, captchas=toy_captchas(40), checkpoint=tmp_path / "mine.pt")
+    assert resumed.history.digest() == undisturbed.history.digest()
+    assert (resumed.cer, resumed.edits) == (undisturbed.cer, undisturbed.edits)
+
+
 def test_the_settings_say_what_the_recipe_sets():
     settings = EXPERIMENTS["crnn"].settings
     assert settings["epochs"] == "20, then 40"

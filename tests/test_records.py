@@ -15,7 +15,7 @@ import torch
 from study_jobs import SEEDS, train
 from toys import ToyCTC
 
-from ocrlib import EXPERIMENTS, Record, SyntheticCaptchas, loop, read_records, record_runs, records, repeat
+from ocrlib import EXPERIMENTS, Record, SyntheticCaptchas, loop, read_records, record_runs, records, repeat, run_recipe
 from ocrlib.records import add_record
 
 FORKSERVER = multiprocessing.get_context("forkserver")  # torch is imported once, by a process without threads
@@ -287,9 +287,10 @@ def test_the_number_of_threads_is_set_for_the_runs_and_then_taken_back(path, cou
 
 
 @pytest.fixture
-def small_recipe(monkeypatch):
+def small_recipe(monkeypatch, tmp_path):
     """The CRNN's recipe, in two parts as ever, with a network that is done at once."""
     monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
+    monkeypatch.setenv("OCRLIB_RUNS", str(tmp_path / "runs"))
     monkeypatch.setitem(EXPERIMENTS, "crnn", replace(EXPERIMENTS["crnn"], network=ToyCTC))
 
 
@@ -307,7 +308,10 @@ def test_a_recipe_is_recorded_with_its_figures_and_repeated(path, small_recipe):
 
 
 @pytest.mark.parametrize("stopped_at", [1, 15])  # steps: in the first part and in the second
-def test_a_recipe_that_was_stopped_in_training_is_not_recorded(path, small_recipe, monkeypatch, stopped_at):
+def test_a_recipe_that_was_stopped_in_training_is_not_recorded_and_goes_on(
+    path, tmp_path, small_recipe, monkeypatch, stopped_at
+):
+    undisturbed = run_recipe("crnn")["history"]
     step, steps = loop.Loop.step, []
 
     def stop_at_one(self):
@@ -319,7 +323,16 @@ def test_a_recipe_that_was_stopped_in_training_is_not_recorded(path, small_recip
     monkeypatch.setattr(loop.Loop, "step", stop_at_one)
     with pytest.raises(KeyboardInterrupt):
         record_runs(path, [{"recipe": "crnn"}])
-    assert len(steps) >= stopped_at and read_records(path) == []
+    assert len(steps) == stopped_at and read_records(path) == []
+    assert list(tmp_path.glob("runs/*/recorded/*.pt")), "what was done so far is kept"
+
+    [record] = record_runs(path, [{"recipe": "crnn"}])
+    assert record.figures["history"] == undisturbed
+    assert not list(tmp_path.glob("runs/*/recorded/*.pt")), "and given up when the run is recorded"
+
+
+def test_a_recipe_at_another_width_is_another_run(small_recipe):
+    assert run_recipe("crnn", width=80)["history"] == run_recipe("crnn")["history"] != run_recipe("crnn", width=100)["history"]
 
 
 # -- repeating

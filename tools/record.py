@@ -17,10 +17,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ocrlib import load_captchas, pick_budget, read_records, record_runs
+from ocrlib import load_captchas, pick_budget, read_records, record_runs, reproduction, run_recipe, trials
 from ocrlib.comparison import compare
 from ocrlib.records import data_fingerprint
-from ocrlib.trials import SMOKE_JOB, jobs
 from tasks import ROOT, make_paths_absolute, say
 from terminal import describe_seconds
 
@@ -34,7 +33,10 @@ class Study(NamedTuple):
     smoke_job: dict[str, Any]
 
 
-STUDIES = {"06": Study("06_ctc_vs_ce", compare, jobs(), SMOKE_JOB)}
+STUDIES = {
+    "06": Study("06_ctc_vs_ce", compare, trials.jobs(), trials.SMOKE_JOB),
+    "07": Study("07_reproduction", run_recipe, reproduction.jobs(), reproduction.SMOKE_JOB),
+}
 
 
 def main(arguments: list[str] | None = None, folder: Path = ROOT / "notebooks" / "records") -> None:

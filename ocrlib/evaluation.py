@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -83,8 +84,6 @@ def evaluate(model: nn.Module, objective: Objective, captchas: Captchas, batch_s
 
     Raises ``ValueError`` when there is no image, ``FloatingPointError`` when a logit is not a number.
     """
-    from torchmetrics.functional.text import char_error_rate, edit_distance
-
     if len(captchas) == 0:
         raise ValueError("Nothing to evaluate: the data set holds no image.")
     logits = predict(model, captchas.images, batch_size)
@@ -94,7 +93,15 @@ def evaluate(model: nn.Module, objective: Objective, captchas: Captchas, batch_s
             f"{type(model).__name__} gives NaN for {broken} of {len(captchas)} images: its weights have diverged. "
             "Go back to the last checkpoint, and train on with a lower learning rate or a clip_norm."
         )
-    predicted = objective.decode(logits)
+    return score(objective.decode(logits), captchas)
+
+
+def score(predicted: Sequence[str], captchas: Captchas) -> Report:
+    """Compare what was read, a text for each of ``captchas``, with their texts. Raises ``ValueError`` for another number."""
+    from torchmetrics.functional.text import char_error_rate, edit_distance
+
+    if not len(predicted) == len(captchas) > 0:
+        raise ValueError(f"Each image needs one reading, got {len(predicted)} readings for {len(captchas)} images.")
     distances = edit_distance(predicted, captchas.texts, reduction="none").int().tolist()
     mistakes = [
         Mistake(captchas.images[i].cpu(), captchas.names[i], predicted[i], true, distances[i] / len(true))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -211,6 +211,30 @@ def run(
         )
     recipe = recipe.within(pick_budget(), len(captchas))
     train, test = split(captchas.subset(range(recipe.train + recipe.test)), (recipe.train, recipe.test), split_seed)
+    trained = train_on(recipe, train, test, seed, live, checkpoint)
+    return evaluate(trained.model, trained.objective, test).after_training(trained.history)
+
+
+class Trained(NamedTuple):
+    """What a training leaves."""
+
+    model: Network
+    objective: Objective
+    history: History
+
+
+def train_on(
+    recipe: Experiment,
+    train: Captchas,
+    test: Captchas,
+    seed: int,
+    live: bool = False,
+    checkpoint: str | Path | None = None,
+) -> Trained:
+    """Train a recipe on ``train``, whatever split that is of, with test losses on ``test``; nothing is chosen by them.
+
+    The recipe's schedule runs over ``recipe.train`` images: for another number ``replace`` it first. Raises as `run` does.
+    """
     alphabet = Alphabet()
     objective = recipe.objective(alphabet)
     seed_everything(seed)
@@ -223,7 +247,7 @@ def run(
         history = fit(model, objective, train, test, optimizer, epochs=epochs, history=history, live=live, **options)
         if history.epochs < (wanted := wanted + epochs):
             raise KeyboardInterrupt  # stopped: half a recipe has no figures to report
-    return evaluate(model, objective, test).after_training(history)
+    return Trained(model, objective, history)
 
 
 def checkpoint_files(recipe: Experiment, checkpoint: str | Path | None) -> list[Path | None]:

@@ -104,19 +104,20 @@ def _length(n: int, kernel: int, stride: int, padding: int) -> int:
 class RecurrentNetwork(Network):
     """Columns through two bidirectional LSTM layers, with ``dropout`` between them, and a linear head.
 
-    A subclass gives the stack's output ``channels``.
+    A subclass gives the stack's output ``channels``; ``hidden`` are the LSTM's units per direction.
     """
 
     channels: int
+    hidden: int = HIDDEN
     dropout: float = 0.0
 
     def __init__(self, classes: int = 37) -> None:
         super().__init__()
-        self.rnn = nn.LSTM(self.channels, HIDDEN, num_layers=2, bidirectional=True, dropout=self.dropout)
-        self.head = nn.Linear(2 * HIDDEN, classes)
+        self.rnn = nn.LSTM(self.channels, self.hidden, num_layers=2, bidirectional=True, dropout=self.dropout)
+        self.head = nn.Linear(2 * self.hidden, classes)
 
     def read(self, columns: Tensor) -> Tensor:
-        sequence, _ = self.rnn(columns)  # (T, N, 2 * HIDDEN)
+        sequence, _ = self.rnn(columns)  # (T, N, 2 * hidden)
         return self.head(sequence)  # (T, N, C)
 
 

@@ -17,7 +17,16 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ocrlib import load_captchas, pick_budget, read_records, record_runs, reproduction, run_recipe, trials
+from ocrlib import (
+    cross_validation,
+    load_captchas,
+    pick_budget,
+    read_records,
+    record_runs,
+    reproduction,
+    run_recipe,
+    trials,
+)
 from ocrlib.comparison import compare
 from ocrlib.records import data_fingerprint
 from tasks import ROOT, make_paths_absolute, say
@@ -36,13 +45,16 @@ class Study(NamedTuple):
 STUDIES = {
     "06": Study("06_ctc_vs_ce", compare, trials.jobs(), trials.SMOKE_JOB),
     "07": Study("07_reproduction", run_recipe, reproduction.jobs(), reproduction.SMOKE_JOB),
+    "07-folds": Study(
+        "07_cross_validation", cross_validation.cross_validate, cross_validation.jobs(), cross_validation.SMOKE_JOB
+    ),
 }
 
 
 def main(arguments: list[str] | None = None, folder: Path = ROOT / "notebooks" / "records") -> None:
     """Read the command line, record, say how long it will take."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("study", choices=sorted(STUDIES), help="number of the notebook")
+    parser.add_argument("study", choices=sorted(STUDIES), help="number of the notebook, and which of its studies")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs side by side (default: one a core)")
     parser.add_argument("--threads", type=int, default=1, help="threads of each run; its last bits depend on them (default 1)")
     parser.add_argument("--first", type=int, metavar="N", help="only the first N runs of the list: whole seeds come first")

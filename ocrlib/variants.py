@@ -1,0 +1,112 @@
+"""Variants of the networks, for the questions of notebook 08: narrower ones, strides for pools, other pools, another LSTM."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from ocrlib.networks import CRNN, HIDDEN, ColumnCNN, conv
+
+
+def narrowed(layers: Sequence[nn.Module], scale: float) -> list[nn.Module]:
+    """New layers with the channels of ``layers`` times ``scale``, rounded, at least one; the image's one channel stays."""
+
+    def width(channels: int) -> int:
+        return channels if channels == 1 else max(round(channels * scale), 1)
+
+    found: list[nn.Module] = []
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            sizes, bias = (layer.kernel_size, layer.stride, layer.padding), layer.bias is not None
+            layer = nn.Conv2d(width(layer.in_channels), width(layer.out_channels), *sizes, bias=bias)
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer = nn.BatchNorm2d(width(layer.num_features), affine=layer.affine)
+        found.append(layer)
+    return found
+
+
+def strided(layers: Sequence[nn.Module]) -> list[nn.Module]:
+    """New layers in which each convolution before a max-pool takes over its stride, and the pool is gone."""
+    found: list[nn.Module] = []
+    for layer in layers:
+        if isinstance(layer, nn.MaxPool2d):
+            stride = layer.stride if isinstance(layer.stride, tuple) else (layer.stride, layer.stride)
+            last = max(i for i, other in enumerate(found) if isinstance(other, nn.Conv2d))
+            before = found[last]
+            found[last] = nn.Conv2d(before.in_channels, before.out_channels, before.kernel_size, stride, before.padding)
+        else:
+            found.append(layer)
+    return found
+
+
+class StridedCRNN(CRNN):
+    """The CRNN with strides for its pools: as many steps and parameters, and no step's window depends on where the ink is."""
+
+    def stack(self) -> list[nn.Module]:
+        return strided(super().stack())
+
+
+class SixStepCRNN(CRNN):
+    """The CRNN with stride 2 along both axes in its (2, 1) pools too: 6 steps for a width of 100."""
+
+    def stack(self) -> list[nn.Module]:
+        def halved(layer: nn.Module) -> nn.Module:
+            return nn.MaxPool2d((2, 1), 2) if isinstance(layer, nn.MaxPool2d) and layer.kernel_size == (2, 1) else layer
+
+        return [halved(layer) for layer in super().stack()]
+
+
+class OriginalCRNN(CRNN):
+    """The CRNN as its authors' own program has it, 8,331,301 parameters for 37 classes: the paper's 8.3 million.
+
+    A linear map takes the first LSTM's 512 outputs to 256 before the second, and batch norm comes after convolutions 3, 5
+    and 7 instead of 5 and 6 (B. Shi, X. Bai and C. Yao, arXiv 1507.05717, and the program published with it).
+    """
+
+    def __init__(self, classes: int = 37) -> None:
+        super().__init__(classes)
+        self.rnn = nn.ModuleList([nn.LSTM(size, HIDDEN, bidirectional=True) for size in (self.channels, HIDDEN)])
+        self.between = nn.Linear(2 * HIDDEN, HIDDEN)
+
+    def stack(self) -> list[nn.Module]:
+        return [
+            conv(1, 64), nn.ReLU(), nn.MaxPool2d(2),
+            conv(64, 128), nn.ReLU(), nn.MaxPool2d(2),
+            conv(128, 256), nn.BatchNorm2d(256), nn.ReLU(),
+            conv(256, 256), nn.ReLU(), nn.MaxPool2d((2, 1)),
+            conv(256, 512), nn.BatchNorm2d(512), nn.ReLU(),
+            conv(512, 512), nn.ReLU(), nn.MaxPool2d((2, 1)),
+            conv(512, 512, kernel=2, padding=0), nn.BatchNorm2d(512), nn.ReLU(),
+        ]  # fmt: skip
+
+    def read(self, columns: Tensor) -> Tensor:
+        first, second = self.rnn
+        return self.head(second(self.between(first(columns)[0]))[0])  # (T, N, C)
+
+
+@functools.cache
+def narrow_crnn(scale: float) -> type[CRNN]:
+    """The class of CRNNs whose channels and LSTM units are those of `CRNN` times ``scale``."""
+
+    class NarrowCRNN(CRNN):
+        channels = round(CRNN.channels * scale)
+        hidden = round(HIDDEN * scale)
+
+        def stack(self) -> list[nn.Module]:
+            return narrowed(super().stack(), scale)
+
+    NarrowCRNN.__name__ = f"CRNN x {scale:g}"
+    return NarrowCRNN
+
+
+@functools.cache
+def narrow_column_cnn(scale: float) -> type[ColumnCNN]:
+    """The class of `ColumnCNN` with ``scale`` times its channels."""
+
+    class NarrowColumnCNN(ColumnCNN):
+        CHANNELS = tuple(round(channels * scale) for channels in ColumnCNN.CHANNELS)
+
+    NarrowColumnCNN.__name__ = f"ColumnCNN x {scale:g}"
+    return NarrowColumnCNN

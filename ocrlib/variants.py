@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from ocrlib.networks import CRNN, HIDDEN, ColumnCNN, conv
+from ocrlib.networks import CRNN, ColumnCNN, conv
 
 
 def narrowed(layers: Sequence[nn.Module], scale: float) -> list[nn.Module]:
@@ -67,8 +67,9 @@ class OriginalCRNN(CRNN):
 
     def __init__(self, classes: int = 37) -> None:
         super().__init__(classes)
-        self.rnn = nn.ModuleList([nn.LSTM(size, HIDDEN, bidirectional=True) for size in (self.channels, HIDDEN)])
-        self.between = nn.Linear(2 * HIDDEN, HIDDEN)
+        units = self.hidden
+        self.rnn = nn.ModuleList([nn.LSTM(size, units, bidirectional=True) for size in (self.channels, units)])
+        self.between = nn.Linear(2 * units, units)
 
     def stack(self) -> list[nn.Module]:
         return [
@@ -87,17 +88,17 @@ class OriginalCRNN(CRNN):
 
 
 @functools.cache
-def narrow_crnn(scale: float) -> type[CRNN]:
-    """The class of CRNNs whose channels and LSTM units are those of `CRNN` times ``scale``."""
+def narrow(network: type[CRNN], scale: float) -> type[CRNN]:
+    """The class of networks that are as ``network``, a CRNN, with ``scale`` times its channels and LSTM units."""
 
-    class NarrowCRNN(CRNN):
-        channels = round(CRNN.channels * scale)
-        hidden = round(HIDDEN * scale)
+    class NarrowCRNN(network):
+        channels = round(network.channels * scale)
+        hidden = round(network.hidden * scale)
 
         def stack(self) -> list[nn.Module]:
             return narrowed(super().stack(), scale)
 
-    NarrowCRNN.__name__ = f"CRNN x {scale:g}"
+    NarrowCRNN.__name__ = f"{network.__name__} x {scale:g}"
     return NarrowCRNN
 
 

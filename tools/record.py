@@ -21,6 +21,7 @@ from ocrlib import (
     cross_validation,
     load_captchas,
     pick_budget,
+    questions,
     read_records,
     record_runs,
     reproduction,
@@ -48,6 +49,8 @@ STUDIES = {
     "07-folds": Study(
         "07_cross_validation", cross_validation.cross_validate, cross_validation.jobs(), cross_validation.SMOKE_JOB
     ),
+    "08": Study("08_variants", questions.train_variant, questions.variant_jobs(), questions.SMOKE_JOB),
+    "08-remedies": Study("08_remedies", questions.try_remedy, questions.remedy_jobs(), questions.remedy_jobs()[0]),
 }
 
 

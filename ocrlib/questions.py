@@ -1,0 +1,156 @@
+"""The runs behind the open questions of notebook 08: smaller and other networks, and remedies for the one of ten steps.
+
+All are done as the reported recipes are, with the seeds and the split of their repetitions (`ocrlib.reproduction`), so that
+each has its counterpart there: the same images, order and seed.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ocrlib.alphabet import Alphabet
+from ocrlib.augmentation import RandomAffine
+from ocrlib.captchas import Captchas, load_captchas, split
+from ocrlib.evaluation import evaluate
+from ocrlib.experiments import EXPERIMENTS, Experiment, train_on
+from ocrlib.networks import CRNN, Network, parameter_count
+from ocrlib.objectives import CTC
+from ocrlib.records import Figures
+from ocrlib.reproduction import MEANT_WIDTH, REPORTED_SPLIT, SEEDS
+from ocrlib.roofline import flops_per_image
+from ocrlib.runtime import arithmetic, pick_budget
+from ocrlib.statistics import ctc_min_steps, equal_neighbours, symbol_frequencies
+from ocrlib.variants import OriginalCRNN, SixStepCRNN, StridedCRNN, narrow, narrow_column_cnn
+
+KINDS = {"crnn": CRNN, "strided": StridedCRNN, "original": OriginalCRNN, "six steps": SixStepCRNN}
+SCALES = (1 / 2, 1 / 4, 1 / 8, 1 / 16)  # of the CRNN's channels and units; the whole one is in the runs of notebook 07
+COLUMN_SCALES = (2, 1, 1 / 2, 1 / 4)  # of the channels of the fast recipe's network
+SMALL = 1 / 4  # the scale at which variants are compared: sixteen times quicker than the whole CRNN
+WHOLE = SEEDS[:2]  # seeds with which the original is trained whole
+SMOKE_JOB = {"network": "crnn", "seed": 1, "scale": 1 / 16}
+
+
+def variant_jobs() -> list[dict[str, Any]]:
+    """Every run as arguments for `train_variant`, seed by seed; the two long ones at the end."""
+    found: list[dict[str, Any]] = []
+    for seed in SEEDS:
+        found += [{"network": "column", "seed": seed, "scale": scale} for scale in COLUMN_SCALES]
+        found += [{"network": "crnn", "seed": seed, "scale": scale} for scale in reversed(SCALES)]
+        found += [{"network": kind, "seed": seed, "scale": SMALL} for kind in ("strided", "original")]
+        found += [{"network": kind, "seed": seed, "scale": SMALL, "width": MEANT_WIDTH} for kind in ("crnn", "six steps")]
+    return found + [{"network": "original", "seed": seed, "scale": 1} for seed in WHOLE]
+
+
+def train_variant(network: str, seed: int, scale: float, width: int | None = None) -> Figures:
+    """One training of a variant on the reported split, by the CRNN's recipe ("column": by the fast one), as figures.
+
+    ``network`` is a key of `KINDS` or "column". Training texts that CTC can't spell in the network's steps are left out,
+    and counted as ``left_out``; the test images are all read. ``multiply_adds`` are those of one image's forward pass.
+    """
+    kind = narrow_column_cnn(scale) if network == "column" else narrow(KINDS[network], scale)
+    recipe = EXPERIMENTS["fast" if network == "column" else "crnn"]
+    recipe = replace(recipe, network=kind, width=width or recipe.width)
+    recipe, train, test = _parts(recipe)
+    steps = kind().steps(recipe.width)
+    possible = [i for i, text in enumerate(train.texts) if ctc_min_steps(text) <= steps]
+    hard = sum(ctc_min_steps(text) > steps for text in test.texts)
+    left_out = len(train) - len(possible)
+    return {
+        **_figures(replace(recipe, objective=SpellsWhatItCan), train.subset(possible), test, seed),
+        "steps": steps,
+        "left_out": left_out,
+        "unreadable": hard,
+        "parameters": parameter_count(kind()),
+        "multiply_adds": flops_per_image(kind(), recipe.width) // 2,
+    }
+
+
+class SpellsWhatItCan(CTC):
+    """CTC that doesn't refuse texts for want of steps: a test text that can't be spelt is a misread one, and a loss of 0."""
+
+    def _check_steps(self, model: Network, width: int, texts: list[str]) -> None:
+        """Nothing is refused."""
+
+
+def remedy_jobs() -> list[dict[str, Any]]:
+    """Every run as arguments for `try_remedy`, seed by seed."""
+    return [{"remedy": remedy, "seed": seed} for seed in SEEDS for remedy in REMEDIES]
+
+
+def try_remedy(remedy: str, seed: int) -> Figures:
+    """One training of ModifiedCRNN on the reported split with one change of `REMEDIES`, as figures."""
+    recipe, train, test = REMEDIES[remedy](EXPERIMENTS["modified_crnn"])
+    return {**_figures(recipe, train, test, seed), "steps": recipe.make_model(Alphabet()).steps(recipe.width)}
+
+
+def _parts(recipe: Experiment) -> tuple[Experiment, Captchas, Captchas]:
+    captchas = load_captchas(width=recipe.width)
+    recipe = recipe.within(pick_budget(), len(captchas))
+    train, test = split(captchas.subset(range(recipe.train + recipe.test)), (recipe.train, recipe.test), REPORTED_SPLIT)
+    return recipe, train, test
+
+
+def _figures(recipe: Experiment, train: Captchas, test: Captchas, seed: int) -> dict[str, Any]:
+    trained = train_on(recipe, train, test, seed)
+    report = evaluate(trained.model, trained.objective, test)
+    return {
+        **{name: getattr(report, name) for name in ("cer", "edits", "characters", "exact", "images")},
+        "mistakes": [[mistake.predicted, mistake.true] for mistake in report.mistakes],
+        "train_loss": trained.history.train_loss[-1],
+        "history": trained.history.digest(),
+        "training_seconds": round(sum(trained.history.seconds), 2),
+        "arithmetic": arithmetic(),
+    }
+
+
+Remedied = tuple[Experiment, Captchas, Captchas]  # recipe, training images, test images
+
+
+def _wider(width: int, recipe: Experiment) -> Remedied:
+    return _parts(replace(recipe, width=width))
+
+
+def _augmented(recipe: Experiment) -> Remedied:
+    return _parts(replace(recipe, augment=RandomAffine()))
+
+
+def _resampled(weigh: Callable[[Captchas], np.ndarray], recipe: Experiment) -> Remedied:
+    """As many training images as before, drawn with replacement and with weights."""
+    recipe, train, test = _parts(recipe)
+    weights = weigh(train)
+    chosen = np.random.default_rng(0).choice(len(train), len(train), p=weights / weights.sum())
+    return recipe, train.subset(np.sort(chosen)), test
+
+
+def half_with_neighbours(captchas: Captchas) -> np.ndarray:
+    """Weights ``(N,)`` under which every second text drawn holds equal neighbours."""
+    held = np.array([equal_neighbours(text) > 0 for text in captchas.texts])
+    return np.where(held, 1 / max(held.sum(), 1), 1 / max((~held).sum(), 1))
+
+
+def even_symbols(captchas: Captchas) -> np.ndarray:
+    """Weights ``(N,)`` under which all symbols are about equally frequent.
+
+    A text's weight is multiplied, again and again, by the geometric mean over its symbols of (even share / present share).
+    """
+    symbols = sorted(symbol_frequencies(captchas.texts))
+    counts = np.array([[text.count(symbol) for symbol in symbols] for text in captchas.texts], dtype=float)  # (N, symbols)
+    weights = np.ones(len(captchas))
+    for _ in range(100):
+        shares = weights @ counts / (weights @ counts).sum()
+        weights *= np.exp(-counts @ np.log(shares * len(symbols)) / counts.sum(1))
+    return weights
+
+
+REMEDIES: dict[str, Callable[[Experiment], Remedied]] = {
+    "15 steps": functools.partial(_wider, 256),
+    "20 steps": functools.partial(_wider, 336),
+    "augmentation": _augmented,
+    "half with neighbours": functools.partial(_resampled, half_with_neighbours),
+    "even symbols": functools.partial(_resampled, even_symbols),
+}

@@ -1,0 +1,95 @@
+"""The runs behind notebook 08: each has its counterpart among the repeated ones, and changes what it says it does."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ocrlib import CRNN, EXPERIMENTS, load_captchas, parameter_count, reproduction
+from ocrlib.questions import (
+    KINDS,
+    REMEDIES,
+    SMOKE_JOB,
+    even_symbols,
+    half_with_neighbours,
+    remedy_jobs,
+    train_variant,
+    try_remedy,
+    variant_jobs,
+)
+from ocrlib.statistics import count_equal_neighbours, symbol_frequencies
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch, captcha_folder):
+    """Twelve images, nine of them to train on."""
+    monkeypatch.setenv("OCRLIB_DATA", str(captcha_folder))
+    monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
+
+
+@pytest.mark.parametrize("jobs", [variant_jobs, remedy_jobs])
+def test_each_run_once_with_the_seeds_of_the_repetitions(jobs):
+    runs = jobs()
+    assert len({json.dumps(job, sort_keys=True) for job in runs}) == len(runs)
+    points = {json.dumps({name: value for name, value in job.items() if name != "seed"}) for job in runs}
+    for point in points:
+        seeds = [job["seed"] for job in runs if json.dumps({k: v for k, v in job.items() if k != "seed"}) == point]
+        assert seeds == list(reproduction.SEEDS[: len(seeds)]) and len(seeds) in (2, 5)
+
+
+def test_the_networks_reach_from_the_whole_crnn_to_below_50_000_parameters():
+    scales = {job["scale"] for job in variant_jobs() if job["network"] == "crnn"}
+    figures = [train_variant("crnn", 1, scale)["parameters"] for scale in (min(scales), max(scales))]
+    assert figures[0] < 50_000 < figures[1] < parameter_count(CRNN())
+
+
+@pytest.mark.parametrize("network", [*KINDS, "column"])
+def test_a_variant_is_trained_and_measured(network):
+    figures = train_variant(network, seed=1, scale=1 / 16, width=100)
+    assert figures["images"] * 5 == figures["characters"] == 15
+    assert figures["steps"] == {"six steps": 6, "column": 25}.get(network, 24)
+    assert figures["parameters"] < 50_000 and figures["multiply_adds"] > figures["parameters"]
+    assert figures == json.loads(json.dumps(figures))
+
+
+def test_texts_that_six_steps_cannot_spell_are_left_out_and_counted(monkeypatch):
+    captchas = load_captchas(width=100)
+    captchas.texts[:] = ["aabbc", "abcde"] * 6
+    monkeypatch.setattr("ocrlib.questions.load_captchas", lambda width: captchas)
+    figures = train_variant("six steps", seed=1, scale=1 / 16, width=100)
+    assert figures["left_out"] + figures["unreadable"] == 6 and figures["images"] == 3
+
+
+def test_the_smallest_run_repeats_itself():
+    assert train_variant(**SMOKE_JOB)["history"] == train_variant(**SMOKE_JOB)["history"]
+
+
+@pytest.mark.parametrize("remedy", REMEDIES)
+def test_a_remedy_changes_one_thing(remedy):
+    recipe, train, test = REMEDIES[remedy](EXPERIMENTS["modified_crnn"])
+    assert len(train) == 10 and len(test) == 2 and recipe.network is EXPERIMENTS["modified_crnn"].network
+    assert not set(train.texts) & set(test.texts)
+    changed = {
+        "width": recipe.width != 176,
+        "augment": recipe.augment is not None,
+        "texts": len(set(train.texts)) < len(train),
+    }
+    assert sum(changed.values()) == 1
+    assert try_remedy(remedy, 1)["steps"] == {"15 steps": 15, "20 steps": 20}.get(remedy, 10)
+
+
+def test_half_the_texts_drawn_hold_equal_neighbours():
+    captchas = load_captchas(source="synthetic")
+    weights = half_with_neighbours(captchas)
+    held = np.array([count_equal_neighbours([text]) for text in captchas.texts])
+    assert weights @ held / weights.sum() == pytest.approx(0.5)
+
+
+def test_even_symbols_are_even():
+    captchas = load_captchas(source="synthetic")
+    weights = even_symbols(captchas)
+    symbols = symbol_frequencies(captchas.texts)
+    shares = np.array([weights @ [text.count(symbol) for text in captchas.texts] for symbol in symbols])
+    shares /= shares.sum()
+    assert max(symbols.values()) > 1.8 * np.median(list(symbols.values())), "n is twice as common"
+    assert shares.max() < 1.02 / len(symbols) and weights.min() > 0

@@ -23,6 +23,7 @@ from torchvision.datasets.utils import verify_str_arg
 
 from ocrlib import download
 from ocrlib.archive import unpack
+from ocrlib.corrections import correct
 from ocrlib.folders import ARCHIVE_SUFFIXES, LabelledImages, read_folder
 from ocrlib.images import shrink
 from ocrlib.manifest import Comparison, compare, first_few, published
@@ -97,7 +98,11 @@ class Captchas(VisionDataset):
 
 
 def load_captchas(
-    root: str | os.PathLike[str] | None = None, width: int = 200, height: int = 32, source: str = "auto"
+    root: str | os.PathLike[str] | None = None,
+    width: int = 200,
+    height: int = 32,
+    source: str = "auto",
+    corrected: bool = False,
 ) -> Captchas:
     """The data set as one uint8 tensor, sorted by file name. The first place that there is, is taken:
 
@@ -111,7 +116,8 @@ def load_captchas(
 
     ``source="real"`` leaves out the generator, ``source="synthetic"`` everything else. A place that was named (1, 2) is never
     passed over: if it is missing or has unusable files, that is an error. ``contents`` of the result says whether the images
-    are the published ones.
+    are the published ones. ``corrected=True`` replaces the few published labels that are not what their image shows
+    (`ocrlib.corrections`, notebook 08); file names and so splits stay as they are.
 
     Raises ``OSError`` (no such folder, not readable, no images), ``ValueError`` (unusable files, arguments out of range) and,
     for ``source="real"`` with no images in reach, ``FileNotFoundError`` that says what was tried.
@@ -127,15 +133,15 @@ def load_captchas(
             )
         return _generated(width, height)
     if root is not None:
-        return _from_place(Path(root).expanduser(), width, height)
+        return _from_place(Path(root).expanduser(), width, height, corrected)
     if named := os.environ.get("OCRLIB_DATA"):
         try:
-            return _from_place(Path(named).expanduser(), width, height)
+            return _from_place(Path(named).expanduser(), width, height, corrected)
         except (OSError, ValueError) as error:
             hint = "The environment variable OCRLIB_DATA names this place: correct it, or remove it to look elsewhere."
             raise type(error)(f"{error}\n{hint}") from error
     tried: list[str] = []
-    found = _from_data_folder(width, height, tried) or _from_cache(width, height, tried)
+    found = _from_data_folder(width, height, corrected, tried) or _from_cache(width, height, corrected, tried)
     if found is not None:
         return found
     reasons = "\n".join(f"- {reason}" for reason in tried)
@@ -173,7 +179,7 @@ def split(captchas: Captchas, sizes: Sequence[int], seed: int = 42) -> tuple[Cap
     return tuple(captchas.subset(part) for part in parts)
 
 
-def _from_place(place: Path, width: int, height: int, level: int = 3) -> Captchas:
+def _from_place(place: Path, width: int, height: int, corrected: bool, level: int = 3) -> Captchas:
     if place.is_file() and place.name.lower().endswith(ARCHIVE_SUFFIXES):
         with TemporaryDirectory() as work:
             remarks = unpack(place, Path(work) / "images")
@@ -183,10 +189,10 @@ def _from_place(place: Path, width: int, height: int, level: int = 3) -> Captcha
     comparison = compare(found.texts, found.hashes)
     for remark in [*remarks, *found.remarks, *comparison.doubts]:
         warnings.warn(remark, stacklevel=level)
-    return _real(found, comparison)
+    return _real(found, comparison, corrected)
 
 
-def _from_data_folder(width: int, height: int, tried: list[str]) -> Captchas | None:
+def _from_data_folder(width: int, height: int, corrected: bool, tried: list[str]) -> Captchas | None:
     """``data`` in the current folder or above it, up to the top of the working tree: a notebook runs in ``notebooks/``."""
     upwards = [Path.cwd(), *Path.cwd().parents]
     tops = (n for n, folder in enumerate(upwards) if (folder / "pyproject.toml").exists() or (folder / ".git").exists())
@@ -194,7 +200,7 @@ def _from_data_folder(width: int, height: int, tried: list[str]) -> Captchas | N
     for folder in upwards[: top + 1]:
         if (folder / "data").is_dir():
             try:
-                return _from_place(folder / "data", width, height, level=4)
+                return _from_place(folder / "data", width, height, corrected, level=4)
             except FileNotFoundError as error:
                 tried.append(str(error))
     if not tried:
@@ -202,7 +208,7 @@ def _from_data_folder(width: int, height: int, tried: list[str]) -> Captchas | N
     return None
 
 
-def _from_cache(width: int, height: int, tried: list[str]) -> Captchas | None:
+def _from_cache(width: int, height: int, corrected: bool, tried: list[str]) -> Captchas | None:
     """The copy in the cache, downloaded first if it is not there or not whole."""
     try:
         copy = download.cache_folder() / "captcha_images_v2"
@@ -211,7 +217,7 @@ def _from_cache(width: int, height: int, tried: list[str]) -> Captchas | None:
                 found = read_folder(copy, width, height)
                 comparison = compare(found.texts, found.hashes)
                 if comparison.archive:
-                    return _real(found, comparison)
+                    return _real(found, comparison, corrected)
                 problem = comparison.line
             except (OSError, ValueError) as error:
                 problem = str(error)
@@ -220,14 +226,17 @@ def _from_cache(width: int, height: int, tried: list[str]) -> Captchas | None:
             tried.append("OCRLIB_DOWNLOAD forbids to download them.")
             return None
         found = read_folder(download.fetch(copy), width, height)
-        return _real(found, compare(found.texts, found.hashes))
+        return _real(found, compare(found.texts, found.hashes), corrected)
     except RuntimeError as error:  # a DownloadError, or no home folder
         tried.append(str(error))
         return None
 
 
-def _real(found: LabelledImages, comparison: Comparison) -> Captchas:
-    return Captchas(torch.from_numpy(found.pixels).unsqueeze(1), found.texts, found.names, "real", comparison.line)
+def _real(found: LabelledImages, comparison: Comparison, corrected: bool) -> Captchas:
+    texts = correct(found.texts, found.hashes) if corrected else found.texts
+    changed = sum(old != new for old, new in zip(found.texts, texts))
+    contents = f"{comparison.line}, {changed} of the labels corrected" if corrected else comparison.line
+    return Captchas(torch.from_numpy(found.pixels).unsqueeze(1), texts, found.names, "real", contents)
 
 
 def _generated(width: int, height: int) -> Captchas:

@@ -25,27 +25,34 @@ def plot_losses(history: History, loss_name: str, from_epoch: int = 0) -> Figure
     return figure
 
 
-def _image_grid(images: Sequence[Tensor], columns: int, title: str) -> tuple[Figure, Axes]:
-    """Images ``(1, H, W)`` row by row, in one Axes where cell (row, column) has its corner at (column, row)."""
+def image_grid(images: Sequence[Tensor], columns: int, title: str, size: float = 2.0) -> tuple[Figure, Axes]:
+    """Images ``(1, H, W)`` row by row, in one Axes where cell (row, column) has its corner at (column, row).
+
+    ``size`` is a cell's width in inches.
+    """
     rows = max(-(-len(images) // columns), 1)
-    height = 0.75 * rows + 0.35  # inches
-    figure = Figure(2.0 * columns, height, title)
-    # One Axes for all: fifty of their own take seconds. Each image fills 0.94 x 0.65 of a 2.0 x 0.75 inch cell, about 4:1
-    # like the published 200x50 pixels, so that letters look the same at whatever width a network read them.
-    ax = figure.add_axes((0.01, 0.0, 0.99, 0.75 * rows / height))
+    tall = 0.2 + 0.275 * size  # inches, of a cell
+    height = tall * rows + 0.35
+    figure = Figure(size * columns, height, title)
+    # One Axes for all: fifty of their own take seconds. Each image is about 4:1 like the published 200x50 pixels, so that
+    # letters look the same at whatever width a network read them; above it there is room for a caption.
+    ax = figure.add_axes((0.01, 0.0, 0.99, tall * rows / height))
     ax.set_axis_off()
+    top = 0.225 / tall
     for i, image in enumerate(images):
         row, column = divmod(i, columns)
         pixels = image.squeeze(0).cpu().numpy()
-        ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(column, column + 0.94, row + 0.94, row + 0.3), aspect="auto")
+        ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(column, column + 0.94, row + 0.94, row + top), aspect="auto")
     ax.set(xlim=(0, columns), ylim=(rows, 0))
     figure.suptitle(title, x=0.01, y=1 - 0.1 / height, ha="left", va="top")
     return figure, ax
 
 
-def _caption(ax: Axes, i: int, columns: int, text: str, **style: object) -> None:
+def caption(ax: Axes, i: int, columns: int, text: str, **style: object) -> None:
+    """Write above image ``i`` of an `image_grid`."""
     row, column = divmod(i, columns)
-    ax.text(column, row + 0.26, text, family="DejaVu Sans Mono", fontsize=9, va="baseline", **style)
+    top = ax.images[i].get_extent()[3] - row
+    ax.text(column, row + top - 0.04, text, family="DejaVu Sans Mono", fontsize=9, va="baseline", **style)
 
 
 @styled
@@ -53,9 +60,9 @@ def plot_samples(captchas: Captchas, n: int = 12, columns: int = 4) -> Figure:
     """``n`` images, spread evenly over the data set, each with its text."""
     chosen = np.unique(np.linspace(0, len(captchas) - 1, min(n, len(captchas))).round().astype(int)).tolist()
     title = f"{len(chosen)} of {len(captchas):,} images ({captchas.source}), each with its text"
-    figure, ax = _image_grid([captchas.images[i] for i in chosen], columns, title)
+    figure, ax = image_grid([captchas.images[i] for i in chosen], columns, title)
     for cell, i in enumerate(chosen):
-        _caption(ax, cell, columns, captchas.texts[i])
+        caption(ax, cell, columns, captchas.texts[i])
     return figure
 
 
@@ -65,9 +72,9 @@ def plot_real_and_generated(real: Captchas, generated: Captchas, n: int = 6) -> 
     count = min(n, len(real), len(generated))
     pairs = [captchas.images[i] for i in range(count) for captchas in (real, generated)]
     title = f"images of two sources: {real.source} on the left, {generated.source} on the right of each pair"
-    figure, ax = _image_grid(pairs, 4, title)
+    figure, ax = image_grid(pairs, 4, title)
     for cell in range(2 * count):
-        _caption(ax, cell, 4, (generated if cell % 2 else real).texts[cell // 2])
+        caption(ax, cell, 4, (generated if cell % 2 else real).texts[cell // 2])
     return figure
 
 
@@ -82,15 +89,15 @@ def plot_mistakes(report: Report, columns: int = 5, limit: int = 100) -> Figure:
     columns = min(columns, max(len(mistakes), 3))
     shown = f"the first {limit} of " if limit < len(report.mistakes) else ""
     title = f"{shown}{len(report.mistakes)} misread of {report.images:,} images: predicted/true and CER"
-    figure, ax = _image_grid([mistake.image for mistake in mistakes], columns, title)
+    figure, ax = image_grid([mistake.image for mistake in mistakes], columns, title)
     for i, mistake in enumerate(mistakes):
         pairs = align(mistake.predicted, mistake.true)
         # Two texts of one fixed width lie on each other: the right symbols, and the wrong ones with a line under them.
         cells = [(p, p != t) for p, t in pairs if p] + [("/", False)] + [(t, p != t) for p, t in pairs if t]
         right = "".join(" " if wrong else symbol for symbol, wrong in cells)
-        _caption(ax, i, columns, f"{right}  CER {mistake.cer:.2f}")
-        _caption(ax, i, columns, "".join(symbol if wrong else " " for symbol, wrong in cells), color=RED, weight="bold")
-        _caption(ax, i, columns, "".join("_" if wrong else " " for _, wrong in cells), color=RED)
+        caption(ax, i, columns, f"{right}  CER {mistake.cer:.2f}")
+        caption(ax, i, columns, "".join(symbol if wrong else " " for symbol, wrong in cells), color=RED, weight="bold")
+        caption(ax, i, columns, "".join("_" if wrong else " " for _, wrong in cells), color=RED)
     return figure
 
 

@@ -63,7 +63,7 @@ def render_captcha(text: str, rng: np.random.Generator, curves: bool = True) -> 
     clear = 1 - distort(draw_glyphs(text, faces))  # (HEIGHT, WIDTH): 1 where the background shows, 0 under full ink
     for fractions in CURVES if curves else ():
         add_noise_curve(clear, fractions, rng.random(4))
-    return _through_jpeg(np.rint(_background() * clear).astype(np.uint8))
+    return _through_jpeg(np.rint(background() * clear).astype(np.uint8))
 
 
 class SyntheticCaptchas(Dataset):
@@ -265,7 +265,7 @@ def _add_line(clear: np.ndarray, start: complex, end: complex, width: float) -> 
 
 
 @cache
-def _background() -> np.ndarray:
+def background() -> np.ndarray:
     """Grey levels (HEIGHT, WIDTH) of the gradient, in the 256 steps Java makes it of."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     step = 256 * (WIDTH * x + HEIGHT * y) // (WIDTH**2 + HEIGHT**2)

@@ -125,8 +125,8 @@ def test_jpeg_is_the_last_step(monkeypatch):
     monkeypatch.setattr(synthetic, "_through_jpeg", lambda array: clean.append(array) or through_jpeg(array))
     final = pixels(render_captcha("8", rng()))
     # Before it nothing is brighter than the background; after it the letters have a bright speckle around them.
-    assert (clean[0] <= synthetic._background()).all()
-    assert (final - synthetic._background()).max() > 5
+    assert (clean[0] <= synthetic.background()).all()
+    assert (final - synthetic.background()).max() > 5
 
 
 def test_each_symbol_takes_one_of_two_typefaces_at_random(monkeypatch):

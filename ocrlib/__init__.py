@@ -14,7 +14,8 @@ from ocrlib.models import TrainedModel, load_model, save_model
 from ocrlib.networks import CECRNN, CRNN, ColumnCNN, ModifiedCRNN, parameter_count
 from ocrlib.objectives import CTC, CrossEntropy, ctc_route
 from ocrlib.race import Race, race
-from ocrlib.records import Record, read_records, record_runs, repeat, run_recipe
+from ocrlib.records import Record, read_records, record_runs, run_recipe
+from ocrlib.repetitions import repeat
 from ocrlib.roofline import flops_per_image, peak_flops
 from ocrlib.runtime import (
     Budget,

@@ -20,7 +20,7 @@ from ocrlib.history import History
 from ocrlib.loop import Loop
 from ocrlib.networks import Network
 from ocrlib.objectives import CTC, CrossEntropy, Objective
-from ocrlib.records import Figures, Repetition
+from ocrlib.records import Figures
 from ocrlib.runtime import arithmetic, keep_freed_memory, pick_budget, pick_device, seed_everything
 from ocrlib.slips import slips
 from ocrlib.statistics import count_equal_neighbours, symbol_frequencies
@@ -68,25 +68,6 @@ def compare(**arguments: Any) -> Figures:
         **(run.curve() if trial.curve else {}),
         **(_read_drawn(run.model, run.objective, recipe.width) if trial.read_drawn else {}),
     }
-
-
-def check_repetition(repetition: Repetition) -> str:
-    """One line on whether a run of `compare` came out the same, bit for bit, or why it need not have.
-
-    Raises ``AssertionError`` when it came out otherwise with the same images, versions, threads and kind of processor.
-    """
-    old, new = repetition.recorded, repetition.repeated
-    if not repetition.differences:
-        return "The repeated run gives the same figures as the recorded one, to the last bit."
-    others = [name for name in ("versions", "threads", "device") if getattr(old, name) != getattr(new, name)]
-    others += ["data"] if old.data != new.data and old.arguments.get("source") != "synthetic" else []
-    others += ["arithmetic"] if "arithmetic" in repetition.differences else []
-    if not others:
-        raise AssertionError(f"This run was to give the same bits as recorded, but these differ:\n{repetition}")
-    return (
-        f"The repeated run gives a CER of {new.figures['cer']:.4f}, the recorded one {old.figures['cer']:.4f}. That is no fault: "
-        f"it was recorded with other {', '.join(others)}, and the same bits are promised only for the same."
-    )
 
 
 def make_model(trial: Trial, alphabet: Alphabet, width: int) -> Network:

@@ -17,7 +17,7 @@ from ocrlib.manifest import published
 
 
 class Correction(NamedTuple):
-    """``seeds`` of ``of_seeds`` repetitions and ``networks`` of ``of_networks`` networks read ``shown`` where the file says ``label``."""
+    """What is ``shown`` under a published ``label``: so read in ``seeds`` of the repetitions, by ``networks`` of the networks."""
 
     label: str
     shown: str
@@ -27,11 +27,14 @@ class Correction(NamedTuple):
     of_networks: int
 
 
+COUNTS = Correction._fields[2:]
+
+
 @functools.cache
 def corrections() -> dict[str, Correction]:
     """Published label -> its correction, sorted by label."""
     with open(Path(__file__).with_name("corrections.csv"), newline="", encoding="ascii") as file:
-        rows = [Correction(row["label"], row["shown"], *(int(row[name]) for name in Correction._fields[2:])) for row in csv.DictReader(file)]
+        rows = [Correction(row["label"], row["shown"], *(int(row[name]) for name in COUNTS)) for row in csv.DictReader(file)]
     return {row.label: row for row in sorted(rows)}
 
 

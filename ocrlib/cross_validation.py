@@ -7,6 +7,7 @@ committee of such trainings reads the fold.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from ocrlib.alphabet import Alphabet
 from ocrlib.captchas import Captchas, load_captchas
 from ocrlib.committees import Committee
+from ocrlib.corrections import correct, corrections
 from ocrlib.evaluation import evaluate, score
 from ocrlib.experiments import EXPERIMENTS, Experiment, Trained, train_on
 from ocrlib.networks import Network
@@ -65,6 +67,21 @@ def cross_validate(seed: int, fold: int) -> Figures:
     seeds = [100 * member + seed for member in range(1, MEMBERS + 1)]
     members = [_train(CANDIDATES[chosen], captchas, everything, test, member_seed).model for member_seed in seeds]
     return {"chosen": chosen, "tried": tried, **_read(members, captchas.subset(test)), "arithmetic": arithmetic()}
+
+
+def count_exact(folds: Iterable[Figures], corrected: bool = False) -> int:
+    """How many images were read as they are labelled, in folds that together hold every published image.
+
+    With ``corrected``, as they are labelled in `ocrlib.corrections`: then a label that was read as given can be wrong.
+    """
+    read, images = {}, 0
+    if corrected:
+        read = {label: label for label in corrections()}
+    for figures in folds:
+        images += figures["images"]
+        read |= {true: predicted for predicted, true, *_ in figures["mistakes"]}
+    true = correct(list(read)) if corrected else list(read)
+    return images - sum(a != b for a, b in zip(read.values(), true))
 
 
 def _try(recipe: Experiment, captchas: Captchas, parts: list[list[int]], seed: int) -> dict[str, int]:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 import torch
@@ -27,7 +26,7 @@ _ONE_AT_A_TIME = threading.RLock()  # threads share torch's random state and thr
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """What a run is, before it is done: all that a worker needs to know, beside the function itself."""
 
     function: str  # "module:name"
@@ -43,7 +42,7 @@ class _Plan:
 
 
 @dataclass(frozen=True)
-class Record(_Plan):
+class Record(Plan):
     """One finished run: what was run, on what, with what, and the figures it gave. ``seconds`` are wall seconds of it all."""
 
     device: str
@@ -96,7 +95,7 @@ def record_runs(
     """
     path, name, threads = Path(path), _name(function), threads or torch.get_num_threads()
     budget, data = pick_budget().name, data_fingerprint()
-    plans = [_Plan(name, _as_json(job), budget, data, threads) for job in jobs]
+    plans = [Plan(name, _as_json(job), budget, data, threads) for job in jobs]
     done = {record.key for record in read_records(path)}
     missing = {plan.key: plan for plan in plans if plan.key not in done}
     if missing:
@@ -110,12 +109,12 @@ def record_runs(
     return [found[plan.key] for plan in plans]
 
 
-def _finished(function: Callable[..., Figures], plans: Iterable[_Plan], executor: Executor | None) -> Iterator[Record]:
+def _finished(function: Callable[..., Figures], plans: Iterable[Plan], executor: Executor | None) -> Iterator[Record]:
     """Records as their runs end. After a failure no more are started; it is raised when those under way have ended."""
     if executor is None:
-        yield from (_run(function, plan) for plan in plans)
+        yield from (run_plan(function, plan) for plan in plans)
         return
-    pending = {executor.submit(_run, function, plan) for plan in plans}
+    pending = {executor.submit(run_plan, function, plan) for plan in plans}
     failure: BaseException | None = None
     try:
         while pending:
@@ -134,7 +133,7 @@ def _finished(function: Callable[..., Figures], plans: Iterable[_Plan], executor
         raise failure
 
 
-def _run(function: Callable[..., Figures], plan: _Plan) -> Record:
+def run_plan(function: Callable[..., Figures], plan: Plan) -> Record:
     """Do one run: here, in a worker process, or on another machine."""
     with _ONE_AT_A_TIME:
         before, began = torch.get_num_threads(), time.perf_counter()
@@ -198,48 +197,6 @@ def add_record(path: str | Path, record: Record) -> None:
         file.write(json.dumps(asdict(record), sort_keys=True).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-@dataclass(frozen=True)
-class Repetition:
-    """A recorded run and the same run done again here; ``str()`` shows them side by side."""
-
-    recorded: Record
-    repeated: Record
-
-    @property
-    def differences(self) -> dict[str, tuple[Any, Any]]:
-        """Figures that are not equal, as (recorded, repeated). Seconds always differ and are left out."""
-        old, new = self.recorded.figures, self.repeated.figures
-        names = [name for name in {**old, **new} if not name.endswith("seconds")]
-        return {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}
-
-    def __str__(self) -> str:
-        old, new = self.recorded, self.repeated
-        lines = [f"{'figure':16} {'recorded':>24} {'repeated':>24}"]
-        for name in {**old.figures, **new.figures}:
-            mark = "  <- differs" if name in self.differences else ""
-            lines.append(f"{name:16} {old.figures.get(name)!s:>24} {new.figures.get(name)!s:>24}{mark}")
-        for name in ("data", "budget", "threads", "device", "versions"):
-            if getattr(old, name) != getattr(new, name):
-                lines.append(f"other {name}: recorded with {getattr(old, name)}, repeated with {getattr(new, name)}")
-        return "\n".join(lines)
-
-
-def repeat(record: Record) -> Repetition:
-    """Do a recorded run again, here and now, with its arguments and number of threads.
-
-    Raises ``ValueError`` when its function is not one of ocrlib's: a results file must not decide what code is run.
-    """
-    try:
-        function = resolve_name(record.function) if record.function.startswith("ocrlib.") else None
-    except (ImportError, AttributeError):
-        function = None
-    # A module also holds what it imports from elsewhere, so the function is asked where it is from.
-    if record.function != f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', '')}":
-        raise ValueError(f"The record's function {record.function!r} is not part of ocrlib, and is not run.")
-    plan = _Plan(record.function, record.arguments, pick_budget().name, data_fingerprint(), record.threads)
-    return Repetition(record, _run(function, plan))
 
 
 def _name(function: Callable[..., Figures]) -> str:

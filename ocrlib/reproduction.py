@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+from ocrlib.records import Record
 
 REPORTED_SEED, REPORTED_SPLIT = 42069, 42
 SEEDS = (REPORTED_SEED, 1, 2, 3, 4)  # of training, on the reported split
@@ -18,3 +21,22 @@ def jobs() -> list[dict[str, Any]]:
         found += [{"recipe": recipe, "seed": seed, "split_seed": REPORTED_SPLIT} for seed in SEEDS]
         found += [{"recipe": recipe, "seed": REPORTED_SEED, "split_seed": split} for split in OTHER_SPLITS]
     return found + [{"recipe": "crnn", "seed": seed, "split_seed": REPORTED_SPLIT, "width": MEANT_WIDTH} for seed in SEEDS]
+
+
+def select(
+    records: Iterable[Record], recipe: str, split_seed: int | None = None, width: int | None = None, other_splits: bool = False
+) -> list[Record]:
+    """The recorded runs of a recipe at its own width, or another ``width``, in the order of `jobs`.
+
+    On every split, on that of ``split_seed``, or on all but the reported one.
+    """
+    order = jobs()
+    found = [
+        record
+        for record in records
+        if record.arguments["recipe"] == recipe
+        and record.arguments.get("width") == width
+        and split_seed in (None, record.arguments["split_seed"])
+        and not (other_splits and record.arguments["split_seed"] == REPORTED_SPLIT)
+    ]
+    return sorted(found, key=lambda record: order.index(record.arguments))

@@ -26,7 +26,7 @@ def plot_repetitions(
         cer, low, high = reported[name]
         ax.axvspan(low, high, color=PALE, alpha=0.45, linewidth=0, label="95 % interval of the reported CER")
         ax.axvline(cer, color=BLACK, linewidth=1.2, label="reported CER")
-        for y, (kind, cers) in enumerate(kinds.items()):
+        for y, cers in enumerate(kinds.values()):
             cers = np.asarray(cers, dtype=float)
             # Runs of one CER side by side, so that they can be counted.
             beside = np.array([0.16 * (cers[:i] == value).sum() for i, value in enumerate(cers)])

@@ -2,16 +2,14 @@
 
 import json
 import math
-from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
-from ocrlib import EXPERIMENTS, Alphabet, CrossEntropy, Record
-from ocrlib.comparison import PaddedCrossEntropy, check_repetition, compare, make_model
+from ocrlib import EXPERIMENTS, Alphabet, CrossEntropy
+from ocrlib.comparison import PaddedCrossEntropy, compare, make_model
 from ocrlib.heads import HEADS, AttentionCE, ColumnCTC
-from ocrlib.records import Repetition
 from ocrlib.trials import Trial
 
 WIDTH = EXPERIMENTS["fast"].width
@@ -117,42 +115,3 @@ def test_padded_cross_entropy_knows_its_limit():
 def test_pretraining_ends_with_all_columns():
     model = make_model(Trial(pooled=12), Alphabet(), WIDTH)
     assert isinstance(model, ColumnCTC) and model.steps(WIDTH) == 12
-
-
-RECORD = Record(
-    function="ocrlib.comparison:compare", arguments={"head": "ctc", "seed": 0, "source": "synthetic"}, budget="smoke", data="a",
-    threads=1, device="cpu", versions={"torch": "2"}, figures={"cer": 0.5, "arithmetic": "x86", "seconds": 1}, seconds=1.0,
-)  # fmt: skip
-
-
-def repetition(cer: float, **changes) -> Repetition:
-    return Repetition(RECORD, replace(RECORD, **{"figures": {**RECORD.figures, "cer": cer, "seconds": 2}, **changes}))
-
-
-def test_a_repetition_with_the_same_bits():
-    assert "to the last bit" in check_repetition(repetition(0.5))
-    assert "to the last bit" in check_repetition(repetition(0.5, threads=2))
-
-
-@pytest.mark.parametrize("change", [{"threads": 2}, {"versions": {"torch": "3"}}, {"device": "cuda"}])
-def test_a_repetition_elsewhere_may_differ(change):
-    words = check_repetition(repetition(0.4, **change))
-    assert "0.4000" in words and f"other {next(iter(change))}," in words
-
-
-def test_a_repetition_on_another_processor_may_differ():
-    figures = {"cer": 0.4, "arithmetic": "other", "seconds": 2}
-    assert "other arithmetic," in check_repetition(repetition(0.4, figures=figures))
-
-
-def test_a_repetition_in_the_same_place_may_not():
-    with pytest.raises(AssertionError, match="differs"):
-        check_repetition(repetition(0.4))
-    with pytest.raises(AssertionError, match="differs"):
-        check_repetition(repetition(0.4, data="b"))  # the generator's images are the same everywhere
-
-
-def test_a_repetition_on_other_images_may_differ():
-    mine = replace(RECORD, arguments={"head": "ctc", "seed": 0})
-    other = replace(mine, data="b", figures={**mine.figures, "cer": 0.4})
-    assert "other data," in check_repetition(Repetition(mine, other))

@@ -62,3 +62,17 @@ def test_the_candidate_with_the_fewest_edits_is_chosen_and_of_equals_the_first(w
     figures = cv.cross_validate(seed=1, fold=0)
     assert [tried["edits"] for tried in figures["tried"].values()] == [4, 2, 2, 4]
     assert figures["chosen"] == list(cv.CANDIDATES)[1]
+
+
+def test_exactly_read_images_are_counted_against_labels_as_given_and_corrected(monkeypatch):
+    monkeypatch.setattr(cv, "corrections", lambda: {"aaaan": None, "bbbbn": None, "ccccn": None})
+    mended = {"aaaan": "aaaam", "bbbbn": "bbbbm", "ccccn": "ccccm"}
+    monkeypatch.setattr(cv, "correct", lambda texts: [mended.get(text, text) for text in texts])
+    folds = [
+        {"images": 100, "mistakes": [["aaaam", "aaaan", 0.9, 0.1], ["22222", "33333", 0.9, 0.1]]},  # one rightly, one wrongly
+        {"images": 100, "mistakes": [["bbbbw", "bbbbn", 0.9, 0.1]]},  # wrong either way; ccccn was read as it is given
+    ]
+    assert cv.count_exact(folds) == 200 - 3
+    assert cv.count_exact(folds, corrected=True) == 200 - 3
+    folds[1]["mistakes"].append(["ccccm", "ccccn", 0.9, 0.1])
+    assert (cv.count_exact(folds), cv.count_exact(folds, corrected=True)) == (200 - 4, 200 - 2)

@@ -335,54 +335,6 @@ def test_a_recipe_at_another_width_is_another_run(small_recipe):
     assert run_recipe("crnn", width=80)["history"] == run_recipe("crnn")["history"] != run_recipe("crnn", width=100)["history"]
 
 
-# -- repeating
-
-
-@pytest.fixture
-def honest(path, monkeypatch):
-    """A record of a function that is taken for one of ocrlib's, with a number of threads of its own."""
-    monkeypatch.setattr(records, "train", train, raising=False)
-    monkeypatch.setattr(train, "__module__", "ocrlib.records")
-    return record_runs(path, [{"seed": 1}], train, threads=torch.get_num_threads() + 1)[0]
-
-
-def test_repeating_an_honest_record_shows_no_difference(honest):
-    elsewhere = replace(honest, figures=honest.figures | {"training_seconds": 7.0})  # time differs always
-    repetition = repeat(elsewhere)
-    assert repetition.differences == {}
-    assert "differs" not in str(repetition) and "other" not in str(repetition)
-
-
-def test_repeating_a_tampered_record_names_the_figure(honest):
-    tampered = replace(honest, figures=honest.figures | {"history": "abc", "cer": 0.1})
-    repetition = repeat(tampered)
-    assert repetition.differences == {"history": ("abc", honest.figures["history"]), "cer": (0.1, None)}
-    differing = [line.split()[0] for line in str(repetition).splitlines() if line.endswith("<- differs")]
-    assert differing == ["history", "cer"]
-
-
-def test_repeating_elsewhere_says_what_is_other(honest):
-    said = str(repeat(replace(honest, device="cuda (a big one)", budget="smoke", data="0123")))
-    for other in [
-        "device: recorded with cuda (a big one)",
-        "budget: recorded with smoke, repeated with full",
-        "data: recorded with 0123",
-    ]:
-        assert f"other {other}" in said
-
-
-@pytest.mark.parametrize(
-    "function",
-    [
-        "os:getcwd", "study_jobs:train", "ocrlibrary:train", "ocrlib.none:train", "ocrlib.records:none", "nothing", "",
-        "ocrlib.records:os.getcwd", "ocrlib.records:resolve_name", "ocrlib.records:asdict", "ocrlib.records:Record.key",
-    ],
-)  # fmt: skip
-def test_repeating_runs_no_code_from_outside_ocrlib(function):
-    with pytest.raises(ValueError, match="is not part of ocrlib, and is not run"):
-        repeat(replace(RECORD, function=function, arguments={}))
-
-
 # -- killed, and several at once
 
 

@@ -2,8 +2,8 @@
 
 import json
 
-from ocrlib import EXPERIMENTS
-from ocrlib.reproduction import SMOKE_JOB, jobs
+from ocrlib import EXPERIMENTS, Record
+from ocrlib.reproduction import SMOKE_JOB, jobs, select
 
 
 def runs(recipe: str, **wanted: int) -> list[dict]:
@@ -26,3 +26,16 @@ def test_the_crnn_has_the_same_seeds_at_the_width_that_was_meant():
 
 def test_each_run_once():
     assert len({json.dumps(job) for job in jobs()}) == len(jobs()) and SMOKE_JOB not in jobs()
+
+
+def test_runs_are_found_by_split_and_width_in_the_order_they_were_planned():
+    plan = jobs()
+    records = [Record("f", job, "full", "data", 1, "cpu", {}, {}, 1.0) for job in reversed(plan)]
+
+    def found(**wanted):
+        return [record.arguments for record in select(records, **wanted)]
+
+    assert found(recipe="ce_crnn") == [job for job in plan if job["recipe"] == "ce_crnn"]
+    assert [job["seed"] for job in found(recipe="crnn", split_seed=42)] == [42069, 1, 2, 3, 4]
+    assert [job["split_seed"] for job in found(recipe="crnn", other_splits=True)] == [1, 2, 3]
+    assert {job["width"] for job in found(recipe="crnn", width=100)} == {100}

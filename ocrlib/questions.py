@@ -7,7 +7,7 @@ each has its counterpart there: the same images, order and seed.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from ocrlib.evaluation import evaluate
 from ocrlib.experiments import EXPERIMENTS, Experiment, train_on
 from ocrlib.networks import CRNN, Network, parameter_count
 from ocrlib.objectives import CTC
-from ocrlib.records import Figures
+from ocrlib.records import Figures, Record
 from ocrlib.reproduction import MEANT_WIDTH, REPORTED_SPLIT, SEEDS
 from ocrlib.roofline import flops_per_image
 from ocrlib.runtime import arithmetic, pick_budget
@@ -155,3 +155,13 @@ REMEDIES: dict[str, Callable[[Experiment], Remedied]] = {
     "half with neighbours": functools.partial(_resampled, half_with_neighbours),
     "even symbols": functools.partial(_resampled, even_symbols),
 }
+
+
+def select(records: Iterable[Record], **wanted: Any) -> list[Record]:
+    """The recorded runs with these arguments, and no ``width`` but one that is wanted, in the order of `SEEDS`."""
+    found = [
+        record
+        for record in records
+        if wanted.items() <= record.arguments.items() and record.arguments.get("width") == wanted.get("width")
+    ]
+    return sorted(found, key=lambda record: SEEDS.index(record.arguments["seed"]))

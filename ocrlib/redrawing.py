@@ -33,15 +33,22 @@ def redraw(image: Tensor, text: str) -> Redrawing:
 
     Raises ``ValueError`` for another size, or a text that can't be drawn.
     """
-    if tuple(image.shape) != (1, synthetic.HEIGHT, synthetic.WIDTH):
-        raise ValueError(
-            f"An image of shape (1, {synthetic.HEIGHT}, {synthetic.WIDTH}) is needed, got {tuple(image.shape)}. "
-            f"Load it with load_captchas(width={synthetic.WIDTH}, height={synthetic.HEIGHT})."
-        )
-    dark = 1 - np.clip(image[0].cpu().numpy() / synthetic.background(), 0, 1)
-    found = []
+    dark, found = darkness(image), []
     for faces in product(range(len(synthetic.FACES)), repeat=len(text)):
         ink = synthetic.distort(synthetic.draw_glyphs(text, faces))
         missing = float(np.maximum(ink - dark, 0).sum())
         found.append(Redrawing(text, ink, missing + float(np.maximum(dark - ink, 0).sum()), missing))
     return min(found, key=lambda drawn: drawn.misfit)
+
+
+def darkness(image: Tensor) -> np.ndarray:
+    """``(50, 200)``, 0 where an image ``(1, 50, 200)`` uint8 shows kaptcha's background, 1 where it is black.
+
+    Raises ``ValueError`` for another size.
+    """
+    if tuple(image.shape) != (1, synthetic.HEIGHT, synthetic.WIDTH):
+        raise ValueError(
+            f"An image of shape (1, {synthetic.HEIGHT}, {synthetic.WIDTH}) is needed, got {tuple(image.shape)}. "
+            f"Load it with load_captchas(width={synthetic.WIDTH}, height={synthetic.HEIGHT})."
+        )
+    return 1 - np.clip(image[0].cpu().numpy() / synthetic.background(), 0, 1)

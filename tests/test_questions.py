@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from ocrlib import CRNN, EXPERIMENTS, load_captchas, parameter_count, reproduction
+from ocrlib import CRNN, EXPERIMENTS, Record, load_captchas, parameter_count, reproduction
 from ocrlib.questions import (
     KINDS,
     REMEDIES,
@@ -13,6 +13,7 @@ from ocrlib.questions import (
     even_symbols,
     half_with_neighbours,
     remedy_jobs,
+    select,
     train_variant,
     try_remedy,
     variant_jobs,
@@ -93,3 +94,11 @@ def test_even_symbols_are_even():
     shares /= shares.sum()
     assert max(symbols.values()) > 1.8 * np.median(list(symbols.values())), "n is twice as common"
     assert shares.max() < 1.02 / len(symbols) and weights.min() > 0
+
+
+def test_runs_are_found_by_their_arguments_in_the_order_of_the_seeds():
+    records = [Record("f", job, "full", "data", 1, "cpu", {}, {}, 1.0) for job in reversed(variant_jobs() + remedy_jobs())]
+    assert [record.arguments["seed"] for record in select(records, remedy="15 steps")] == list(reproduction.SEEDS)
+    narrow = select(records, network="crnn", scale=1 / 4)
+    assert len(narrow) == 5 and all("width" not in record.arguments for record in narrow)
+    assert len(select(records, network="crnn", scale=1 / 4, width=100)) == 5

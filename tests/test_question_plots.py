@@ -1,0 +1,43 @@
+"""Figures for notebook 08: windows, sizes and redrawn texts stand where they belong."""
+
+import numpy as np
+import pytest
+import torch
+
+from ocrlib.drawings import draw_captchas
+from ocrlib.question_plots import Field, plot_fields, plot_redrawn, plot_sizes
+
+
+def test_a_field_is_shown_between_the_ends_of_its_window():
+    gradients = torch.zeros(32, 80)
+    gradients[10:20, 30:51] = 4.0
+    figure = plot_fields({"CRNN": Field(gradients, (30, 50), 40.0)})
+    picture, below = figure.axes
+    assert [float(line.get_xdata()[0]) for line in picture.lines] == [40.5, 30, 51]
+    assert picture.images[0].get_array().max() == 2.0, "the root of the squared gradients"
+    assert "21 columns" in picture.get_title(loc="left") and below.get_xlabel() == "x (pixels)"
+
+
+def test_sizes_are_in_order_and_no_run_is_lost_on_a_logarithmic_axis():
+    figure = plot_sizes({"CRNN": [(1e6, [0.002, 0.004, 0.003]), (1e4, [0.0, 0.02, 0.03])]}, "parameters", "how small")
+    [ax] = figure.axes
+    line, *dots = ax.lines
+    assert list(line.get_xdata()) == [1e4, 1e6] and list(line.get_ydata()) == [0.02, 0.003]
+    assert sorted(np.concatenate([dot.get_ydata() for dot in dots])) == pytest.approx([0.0012, 0.002, 0.003, 0.004, 0.02, 0.03])
+    assert (ax.get_xscale(), ax.get_yscale(), ax.get_xlabel()) == ("log", "log", "parameters")
+
+
+def test_the_wrong_text_shows_red_and_the_right_one_hardly():
+    captchas = draw_captchas(["cdcb3", "mxnw4"], seed=1, width=200, height=50)
+    words = [("as published", "wrong", "right")] * 2
+    figure = plot_redrawn(list(captchas.images), [("edcb3", "cdcb3"), ("mxmw4", "mxnw4")], words)
+    axes = np.reshape(figure.axes, (2, 3))
+
+    def redness(ax):
+        picture = ax.images[0].get_array()
+        return float((picture[..., 0] - picture[..., 2]).clip(min=0).sum())
+
+    for row in axes:
+        assert row[0].images[0].get_array().shape == (50, 200)
+        assert redness(row[1]) > 1.5 * redness(row[2])
+    assert axes[0, 1].get_title(loc="left") == "wrong"

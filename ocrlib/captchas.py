@@ -90,6 +90,19 @@ class Captchas(VisionDataset):
         part.transforms, part.transform, part.target_transform = self.transforms, self.transform, self.target_transform
         return part
 
+    def joined(self, other: Captchas) -> Captchas:
+        """These captchas, then the other ones, with the transforms and the source of these.
+
+        Raises ``ValueError`` if their images differ in size.
+        """
+        if self.images.shape[1:] != other.images.shape[1:]:
+            sizes = [f"{captchas.images.shape[3]} x {captchas.images.shape[2]}" for captchas in (self, other)]
+            raise ValueError(f"Images of {sizes[0]} and of {sizes[1]} pixels can't be joined; load them at one size.")
+        images, contents = torch.cat([self.images, other.images]), f"{self.contents}, and {len(other):,} {other.contents}"
+        both = Captchas(images, self.texts + other.texts, self.names + other.names, self.source, contents)
+        both.transforms, both.transform, both.target_transform = self.transforms, self.transform, self.target_transform
+        return both
+
     def fingerprint(self) -> str:
         """16 hex digits of the SHA-256 of shape, pixels and texts, in order: equal only for the same data."""
         digest = hashlib.sha256(repr((tuple(self.images.shape), self.texts)).encode())

@@ -53,14 +53,25 @@ def random_text(rng: np.random.Generator, length: int = 5) -> str:
     return "".join(DRAWN_FROM[1 + i] for i in rng.integers(len(DRAWN_FROM) - 1, size=length))
 
 
-def render_captcha(text: str, rng: np.random.Generator, curves: bool = True) -> Image.Image:
+def render_captcha(
+    text: str,
+    rng: np.random.Generator,
+    curves: bool = True,
+    faces: Sequence[int] | None = None,
+    change: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+) -> Image.Image:
     """Draw `text` as a CAPTCHA: an image of mode "L", 200 pixels wide and 50 high.
 
-    `rng` draws the typeface of each symbol, then the two noise curves; `curves=False` leaves those out, and nothing else.
-    Raises ValueError if the text is empty, is too wide, or holds a symbol that cannot be drawn.
+    `rng` draws the typeface of each symbol, from `faces` (indices into FACES; all of them by default), then the two noise
+    curves; `curves=False` leaves those out, and nothing else. `change` maps the undistorted ink, (HEIGHT, WIDTH) float32 in
+    0..1, to other ink, with `rng` to draw from. Raises ValueError if the text is empty, is too wide, or holds a symbol that
+    cannot be drawn.
     """
-    faces = rng.integers(len(FACES), size=len(text))
-    clear = 1 - distort(draw_glyphs(text, faces))  # (HEIGHT, WIDTH): 1 where the background shows, 0 under full ink
+    chosen = rng.integers(len(FACES) if faces is None else len(faces), size=len(text))
+    ink = draw_glyphs(text, chosen if faces is None else [faces[i] for i in chosen])
+    if change is not None:
+        ink = change(ink, rng)
+    clear = 1 - distort(ink)  # (HEIGHT, WIDTH): 1 where the background shows, 0 under full ink
     for fractions in CURVES if curves else ():
         add_noise_curve(clear, fractions, rng.random(4))
     return _through_jpeg(np.rint(background() * clear).astype(np.uint8))

@@ -14,7 +14,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import torch
 
 from ocrlib.captchas import Captchas, load_captchas, split
 from ocrlib.drawings import draw_captchas, draw_texts
@@ -107,8 +106,7 @@ def drawn_captchas(kind: str, n: int, width: int) -> Captchas:
 
 
 def _mixed(captchas: Captchas, drawn: Captchas, seed: int) -> Captchas:
-    images, texts, names = torch.cat([captchas.images, drawn.images]), captchas.texts + drawn.texts, captchas.names + drawn.names
-    both = Captchas(images, texts, names, captchas.source, f"{captchas.contents}, and {len(drawn):,} {drawn.contents}")
+    both = captchas.joined(drawn)
     return both.subset(np.random.default_rng(seed).permutation(len(both)))
 
 

@@ -26,6 +26,7 @@ from ocrlib import (
     record_runs,
     reproduction,
     run_recipe,
+    transfer,
     trials,
 )
 from ocrlib.comparison import compare
@@ -51,6 +52,7 @@ STUDIES = {
     ),
     "08": Study("08_variants", questions.train_variant, questions.variant_jobs(), questions.SMOKE_JOB),
     "08-remedies": Study("08_remedies", questions.try_remedy, questions.remedy_jobs(), questions.remedy_jobs()[0]),
+    "10": Study("10_synthetic_to_real", transfer.transfer, transfer.jobs(), transfer.SMOKE_JOB),
 }
 
 

@@ -410,3 +410,17 @@ def test_two_captchas_of_one_stem_are_not_split():
     captchas.names[3] = "00007.jpg"
     with pytest.raises(ValueError, match="come more than once: 00007. Keep one"):
         split(captchas, (7, 3))
+
+
+def test_joined_captchas_are_these_and_then_the_others():
+    first, second = toy(2, transform=torch.neg), toy(3)
+    both = first.joined(second)
+    assert both.texts == first.texts + second.texts and both.names == first.names + second.names
+    assert both.images.equal(torch.cat([first.images, second.images])) and both.transform is torch.neg
+    assert both.contents == "a toy, and 3 a toy" and both.source == "real"
+
+
+def test_captchas_of_two_sizes_cannot_be_joined():
+    other = Captchas(torch.zeros(1, 1, 4, 4, dtype=torch.uint8), ["a"], ["a"], "real", "")
+    with pytest.raises(ValueError, match="Images of 3 x 2 and of 4 x 4 pixels"):
+        toy(2).joined(other)

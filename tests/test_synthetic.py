@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
+from pillow_versions import FINGERPRINT, fingerprint
+
 from ocrlib import synthetic
 from ocrlib.synthetic import HEIGHT, SYMBOLS, WIDTH, SyntheticCaptchas, draw_glyphs, random_text, render_captcha
 
@@ -239,3 +241,8 @@ def test_lines_get_thinner_twice_then_stay():
 def test_importing_the_generator_imports_no_plotting():
     code = "import sys, ocrlib.synthetic; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_same_seed_gives_the_pixels_it_always_gave():
+    """Held by Pillow 10.3 to 13.0; `python tools/pillow_versions.py` installs each of them and looks."""
+    assert fingerprint() == FINGERPRINT

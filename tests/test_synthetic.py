@@ -9,10 +9,9 @@ import pytest
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
-from pillow_versions import FINGERPRINT, fingerprint
-
 from ocrlib import synthetic
 from ocrlib.synthetic import HEIGHT, SYMBOLS, WIDTH, SyntheticCaptchas, draw_glyphs, random_text, render_captcha
+from pillow_versions import FINGERPRINT, fingerprint
 
 
 def pixels(image: Image.Image) -> np.ndarray:

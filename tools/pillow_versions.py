@@ -47,8 +47,9 @@ def main() -> None:
             subprocess.run([sys.executable, *install], check=True, stdout=subprocess.DEVNULL)
             command = "import PIL; from pillow_versions import fingerprint; print(PIL.__version__, fingerprint())"
             places = os.pathsep.join([folder, str(Path(__file__).parent), str(ROOT)])
+            environment = {**os.environ, "PYTHONPATH": places}
             run = [sys.executable, "-c", command]
-            said = subprocess.run(run, env={**os.environ, "PYTHONPATH": places}, capture_output=True, text=True, check=True).stdout
+            said = subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout
         found, print_ = said.split()
         assert found == version, f"asked for {version}, drawn with {found}"
         say(f"pillow {version:7} {print_} {'same' if print_ == FINGERPRINT else 'DIFFERENT'}")

@@ -9,11 +9,13 @@ from ocrlib.checkpoints import CheckpointError
 from ocrlib.evaluation import Mistake, Report, evaluate
 from ocrlib.experiments import EXPERIMENTS, Experiment, run
 from ocrlib.history import History
+from ocrlib.images import BadImage
 from ocrlib.live import LivePlot
 from ocrlib.models import TrainedModel, load_model, save_model
 from ocrlib.networks import CECRNN, CRNN, ColumnCNN, ModifiedCRNN, parameter_count
 from ocrlib.objectives import CTC, CrossEntropy, ctc_route
 from ocrlib.race import Race, race
+from ocrlib.reading import Text, read
 from ocrlib.records import Record, read_records, record_runs, run_recipe
 from ocrlib.repetitions import repeat
 from ocrlib.roofline import flops_per_image, peak_flops
@@ -35,6 +37,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Alphabet",
+    "BadImage",
     "Budget",
     "Captchas",
     "CECRNN",
@@ -67,6 +70,7 @@ __all__ = [
     "Race",
     "random_text",
     "RandomAffine",
+    "read",
     "read_records",
     "Record",
     "record_runs",
@@ -81,6 +85,7 @@ __all__ = [
     "seed_everything",
     "split",
     "SyntheticCaptchas",
+    "Text",
     "TrainedModel",
     "versions",
 ]

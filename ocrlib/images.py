@@ -50,7 +50,7 @@ def read_image(path: str | Path, width: int, height: int) -> Picture:
         with Image.open(path, formats=_FORMATS) as image:
             _check_header(path, image)
             image.load()
-            image, remarks = _plain(image)
+            image, remarks = plain(image)
     except BadImage:
         raise
     except PermissionError as error:
@@ -120,7 +120,7 @@ def _what_instead(path: Path) -> str:
     return f"{path} is no image that can be read here (it begins with {start!r}); a PNG or JPEG file was expected. {_CURE}"
 
 
-def _plain(image: Image.Image) -> tuple[Image.Image, list[str]]:
+def plain(image: Image.Image) -> tuple[Image.Image, list[str]]:
     """The image the right way up, in mode L, RGB or opaque RGBA; published images pass through untouched."""
     remarks = []
     if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:

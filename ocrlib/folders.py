@@ -42,31 +42,32 @@ def read_folder(folder: str | Path, width: int, height: int) -> LabelledImages:
     Raises ``FileNotFoundError`` (missing or without images), ``NotADirectoryError``, ``PermissionError``, and ``ValueError``
     that lists the first unusable files with their number: no images, labels outside the alphabet, two files of one stem.
     """
-    files, remarks = _list_images(Path(folder))
+    files, remarks = list_images(Path(folder))
     complaints = _check_labels(files)
     # Pillow lets go of Python's lock while it decodes, so a few threads help; more than four only wait for each other.
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        results = list(pool.map(lambda file: _try_read(file, width, height), files))
+        results = list(pool.map(lambda file: try_read(file, width, height), files))
     for file, result in zip(files, results):
         if isinstance(result, Exception):
             complaints.setdefault(file.name, str(result))
     if complaints:
-        raise ValueError(_report(folder, complaints, len(files)))
+        raise ValueError(report(folder, complaints, len(files)))
     names = [file.name for file in files]
     remarks += _remarks_on(names, results)
     pixels = np.stack([picture.pixels for picture in results])
     return LabelledImages(names, [file.stem for file in files], pixels, [p.hash for p in results], remarks)
 
 
-def _try_read(file: Path, width: int, height: int) -> Picture | Exception:
+def try_read(file: Path, width: int, height: int) -> Picture | Exception:
+    """What `read_image` finds in a file, or the error that it raises."""
     try:
         return read_image(file, width, height)
     except (OSError, ValueError) as error:
         return error
 
 
-def _list_images(folder: Path, inside: bool = True) -> tuple[list[Path], list[str]]:
-    """Image files of a folder, sorted by name, and remarks on what else lies there."""
+def list_images(folder: Path, inside: bool = True) -> tuple[list[Path], list[str]]:
+    """Image files of a folder, sorted by name, and remarks on what else lies there. Raises as `read_folder` does."""
     entries = _entries(folder)
     folders = [entry for entry in entries if entry.is_dir()]
     files = [entry for entry in entries if _looks_like_image(entry)]
@@ -82,7 +83,7 @@ def _list_images(folder: Path, inside: bool = True) -> tuple[list[Path], list[st
         return files, remarks
     filled = [entry for entry in folders if not _hidden(entry.name) and any(map(_looks_like_image, _entries(entry)))]
     if inside and len(filled) == 1:
-        files, remarks = _list_images(filled[0], inside=False)
+        files, remarks = list_images(filled[0], inside=False)
         return files, [f"{folder} holds no images itself; those of {filled[0].name}/ inside it were read.", *remarks]
     raise FileNotFoundError(_no_images(folder, others, filled))
 
@@ -163,7 +164,8 @@ def _describe(wrong: set[str]) -> str:
     return f"symbols outside the alphabet ({''.join(sorted(wrong))})"
 
 
-def _report(folder: str | Path, complaints: dict[str, str], total: int) -> str:
+def report(folder: str | Path, complaints: dict[str, str], total: int) -> str:
+    """The first complaints, by file name, of a folder of ``total`` files, and how many more there are."""
     lines = [f"  {complaint}" for complaint in list(complaints.values())[:_NAMED]]
     more = len(complaints) - _NAMED
     if more > 0:

@@ -186,7 +186,8 @@ def test_no_image_of_the_data_set_is_in_the_project() -> None:
 
 def test_no_archive_is_in_the_project() -> None:
     packed = {".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".npy", ".npz", ".pt", ".pth", ".pkl", ".h5", ".parquet"}
-    assert [path.name for path in project_files() if path.suffix.lower() in packed] == []
+    found = [path.name for path in project_files() if path.suffix.lower() in packed]
+    assert found == ["pretrained.pt"], "only the network that comes with the package; test_pretrained.py looks into it"
 
 
 # -- the commands

@@ -230,12 +230,14 @@ def train_on(
     seed: int,
     live: bool = False,
     checkpoint: str | Path | None = None,
+    alphabet: Alphabet | None = None,
 ) -> Trained:
     """Train a recipe on ``train``, whatever split that is of, with test losses on ``test``; nothing is chosen by them.
 
-    The recipe's schedule runs over ``recipe.train`` images: for another number ``replace`` it first. Raises as `run` does.
+    The recipe's schedule runs over ``recipe.train`` images: for another number ``replace`` it first. Without an ``alphabet``
+    it is the default one. Raises as `run` does.
     """
-    alphabet = Alphabet()
+    alphabet = alphabet or Alphabet()
     objective = recipe.objective(alphabet)
     seed_everything(seed)
     device = pick_device()

@@ -1,0 +1,94 @@
+"""For notebook 00: what a network says about one image, and boxes to type a text into or to drop a file on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from io import BytesIO
+
+import numpy as np
+from ipywidgets import HTML, FileUpload, Image, Text, VBox
+from PIL import Image as PillowImage
+
+from ocrlib.alignment_plots import plot_classes
+from ocrlib.evaluation import predict
+from ocrlib.figures import Figure
+from ocrlib.models import TrainedModel
+from ocrlib.reading import Readable, as_tensor, read
+from ocrlib.receptive_fields import step_centres
+from ocrlib.synthetic import SYMBOLS, render_captcha
+
+LENGTH = 5  # symbols that the pretrained network has learnt to expect
+LARGEST = 4_000_000  # bytes of a file; a captcha has 10,000
+
+
+def plot_reading(image: Readable, model: TrainedModel) -> Figure:
+    """An image at the size the network sees, under what it says at each of its steps, and what that reads as.
+
+    Raises as `ocrlib.read` does.
+    """
+    pixels = as_tensor(image, model.width)
+    shares = predict(model.network, pixels)[:, 0].softmax(1).cpu()  # (T, C)
+    (found,) = read(pixels, model)
+    centres = step_centres(model.network, model.width)
+    return plot_classes({f"read as {found}": shares}, model.alphabet, image=pixels[0], centres=centres)
+
+
+def draw_text(text: str, seed: int = 0) -> PillowImage.Image:
+    """A text as a captcha. Raises ``ValueError`` for another number of symbols than five, or one that captchas don't have."""
+    text = text.strip()
+    strange = sorted(set(text) - set(SYMBOLS))
+    if strange or len(text) != LENGTH:
+        problem = f"{''.join(strange)!r} is not among them" if strange else f"{text!r} has {len(text)}"
+        raise ValueError(f"Type {LENGTH} of these symbols: {SYMBOLS}. {problem}.")
+    return render_captcha(text, np.random.default_rng(seed))
+
+
+def type_and_read(model: TrainedModel, text: str = "cd5ff") -> VBox:
+    """A box to type in: the text is drawn as a captcha, with other noise curves each time, and read."""
+    box, turns = Text(value=text, description="text", continuous_update=False), iter(range(1_000_000))
+
+    def draw() -> Figure:
+        return plot_reading(draw_text(box.value, next(turns)), model)
+
+    shown, show = _shown(draw)
+    box.observe(lambda change: show(), names="value")
+    show()
+    return VBox([box, *shown])
+
+
+def drop_and_read(model: TrainedModel) -> VBox:
+    """A button that takes an image file, from wherever the browser runs, and reads it."""
+    button = FileUpload(accept="image/*", multiple=False, description="an image file")
+
+    def draw() -> Figure:
+        content = bytes(button.value[0]["content"])
+        if len(content) > LARGEST:
+            raise ValueError(f"The file has {len(content):,} bytes; at most {LARGEST:,} were expected. Cut the text out of it.")
+        try:
+            picture = PillowImage.open(BytesIO(content))
+            picture.load()
+        except Exception as error:  # a damaged file can make Pillow's readers raise nearly anything
+            raise ValueError("That is no picture that can be read; a PNG or JPEG file was expected.") from error
+        return plot_reading(picture, model)
+
+    shown, show = _shown(draw)
+    button.observe(lambda change: show() if button.value else None, names="value")
+    return VBox([button, *shown])
+
+
+def _shown(draw: Callable[[], Figure]) -> tuple[list[Image | HTML], Callable[[], None]]:
+    """A picture with words under it, and a function that draws it anew; what goes wrong is said there, in words."""
+    picture, words = Image(format="png"), HTML()
+    picture.layout.display = "none"
+
+    def show() -> None:
+        try:
+            figure = draw()
+        except ValueError as error:
+            picture.layout.display, words.value = "none", f"<b>{escape(str(error))}</b>"
+        else:
+            picture.value, picture.layout.display = figure.bundle()[0]["image/png"], ""
+            words.value = f"<small>{escape(figure.alt)}</small>"
+
+    return [picture, words], show

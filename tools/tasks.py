@@ -132,6 +132,12 @@ def lab() -> None:
     sys.exit(call(PYTHON, "-m", "jupyterlab", cwd=str(ROOT / "notebooks"), env=environment, stdin=None))
 
 
+def html() -> None:
+    """make the notebooks, with the outputs they have now, into a website: site/index.html"""
+    install()
+    sys.exit(call(PYTHON, ROOT / "tools" / "make_site.py"))
+
+
 def bench() -> None:
     """measure the project against the plain procedure, about 20 minutes (BENCH="--help" lists options)"""
     install()
@@ -220,8 +226,8 @@ def test() -> None:
 
 
 def clean() -> None:
-    """remove .venv, build/ and caches (data/, notebooks/ and its runs/ stay)"""
-    names = [".venv", "build", "dist", "ocrlib.egg-info", ".pytest_cache", ".ruff_cache", ".hypothesis"]
+    """remove .venv, build/, site/ and caches (data/, notebooks/ and its runs/ stay)"""
+    names = [".venv", "build", "site", "dist", "ocrlib.egg-info", ".pytest_cache", ".ruff_cache", ".hypothesis"]
     caches = [path for name in ["ocrlib", "tests", "tools"] for path in (ROOT / name).rglob("__pycache__")]
     for path in [ROOT / name for name in names] + caches:
         if path.is_symlink():
@@ -242,7 +248,7 @@ def help() -> None:
     )
 
 
-TASKS = {task.__name__: task for task in [help, install, notebooks, lab, bench, test, clean]}
+TASKS = {task.__name__: task for task in [help, install, notebooks, lab, html, bench, test, clean]}
 
 
 def main(names: "list[str]") -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter
 
 from ocrlib.figures import BLACK, BLUE, RED, SKY, Figure, styled
@@ -42,7 +42,7 @@ def plot_medians(
     ax.set(xlabel=across, ylabel=up, title=title, ylim=(least * (0.8 if log else 1), most), yscale="log" if log else "linear")
     ax.set_xticks(range(len(places)), places)
     if log:
-        _plain_numbers(ax)
+        _plain_numbers(ax.yaxis)
     ax.grid(True, axis="y")
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     figure.tight_layout()
@@ -50,22 +50,29 @@ def plot_medians(
 
 
 @styled
-def plot_runs(groups: Mapping[str, Sequence[float]], across: str, title: str) -> Figure:
-    """One row for each group, one dot for each run, a stroke at the median; infinite ones as arrows at the right edge."""
+def plot_runs(groups: Mapping[str, Sequence[float]], across: str, title: str, log: bool = False) -> Figure:
+    """One row for each group, one dot for each run, a stroke at the median; infinite ones as arrows at the right edge.
+
+    On a logarithmic axis a zero stands at its left end.
+    """
     figure = Figure(WIDTH, 1.0 + 0.36 * len(groups), f"{title}: {across} of single runs, with medians")
     ax = figure.subplots()
     finite = [value for values in groups.values() for value in values if np.isfinite(value)]
-    edge = 1.08 * max(finite, default=1.0)
+    edge = (1.5 if log else 1.08) * max(finite, default=1.0)
+    least = 0.7 * min((value for value in finite if value > 0), default=edge) if log else 0.0
     for row, values in enumerate(groups.values()):
         values = np.asarray(values, dtype=float)
         spread = row + np.linspace(-0.18, 0.18, len(values))  # so that equal ones can be counted
         here = np.isfinite(values)
-        ax.plot(values[here], spread[here], "o", color=BLUE, markersize=4, alpha=0.7)
+        ax.plot(np.maximum(values[here], least), spread[here], "o", color=BLUE, markersize=4, alpha=0.7)
         ax.plot(np.full((~here).sum(), edge), spread[~here], ">", color=RED, markersize=5)
         middle = median_interval(values).median
-        ax.plot([min(middle, edge)] * 2, [row - 0.33, row + 0.33], color=BLACK, linewidth=2)
+        ax.plot([max(min(middle, edge), least)] * 2, [row - 0.33, row + 0.33], color=BLACK, linewidth=2)
     ax.set_yticks(range(len(groups)), groups)
-    ax.set(xlabel=across, title=title, xlim=(0, 1.03 * edge), ylim=(len(groups) - 0.5, -0.5))
+    scale = "log" if log else "linear"
+    ax.set(xscale=scale, xlabel=across, title=title, xlim=(0.95 * least, 1.03 * edge), ylim=(len(groups) - 0.5, -0.5))
+    if log:
+        _plain_numbers(ax.xaxis)
     ax.grid(True, axis="x")
     figure.tight_layout()
     return figure
@@ -132,7 +139,7 @@ def plot_kinds(rates: Mapping[str, Mapping[str, float]], up: str) -> Figure:
     return figure
 
 
-def _plain_numbers(ax: Axes) -> None:
+def _plain_numbers(axis: Axis) -> None:
     """0.001, 0.002, 0.005, 0.01 and so on, instead of powers of ten."""
-    for formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
+    for formatter in (axis.set_major_formatter, axis.set_minor_formatter):
         formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else ""))

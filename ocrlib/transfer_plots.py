@@ -84,6 +84,7 @@ def plot_transfer(pretrained: Mapping[int, Sequence[float]], alone: Mapping[int,
     least = min(cer for part in (pretrained, alone) for cers in part.values() for cer in cers if cer > 0)
     lines = (alone, "real images alone", RED, "s"), (pretrained, "generated images first", BLUE, "o")
     for part, label, colour, marker in lines:
+        part = dict(sorted(part.items()))
         x = [place[n] for n in part]
         medians = [max(float(np.median(cers)), least / 2) for cers in part.values()]
         ax.plot(x, medians, color=colour, marker=marker, label=label, linewidth=1.6)

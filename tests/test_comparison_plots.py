@@ -34,6 +34,12 @@ def test_medians_and_their_intervals():
     assert [label.get_text() for label in ax.get_xticklabels()] == ["50", "100"]
 
 
+def test_runs_on_a_logarithmic_axis_lose_no_zero():
+    (ax,) = plot_runs({"a": [0.1, 0.001], "b": [0.0]}, "CER", "runs", log=True).axes
+    assert ax.get_xscale() == "log" and ax.get_xlim()[0] < 0.0007 < ax.get_xlim()[1]
+    assert ax.get_lines()[3].get_xdata().tolist() == [0.7 * 0.001]
+
+
 def test_a_linear_axis_begins_at_zero():
     (ax,) = medians_figure(log=False).axes
     assert ax.get_ylim()[0] == 0 and ax.get_lines()[0].get_ydata()[1] == 0

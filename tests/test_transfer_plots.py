@@ -36,8 +36,9 @@ def test_differences_are_real_minus_generated():
 
 
 def test_no_run_is_lost_where_the_cer_is_zero():
-    figure = plot_transfer({0: [0.02, 0.04], 10: [0.0, 0.01]}, {10: [0.5, 0.6]})
+    figure = plot_transfer({10: [0.0, 0.01], 0: [0.02, 0.04]}, {10: [0.5, 0.6]})
     [ax] = figure.axes
     dots = np.concatenate([line.get_ydata() for line in ax.lines if line.get_marker() == "."])
     assert sorted(dots) == pytest.approx([0.005, 0.01, 0.02, 0.04, 0.5, 0.6])
+    assert all(list(line.get_xdata()) == sorted(line.get_xdata()) for line in ax.lines), "from few images to many"
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "10"] and ax.get_yscale() == "log"

@@ -24,7 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "ocrlib").glob("*.py"))
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 ENVIRONMENT = (ROOT / "environment.yml").read_text(encoding="utf-8")
-CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "dask[distributed]": "distributed"}
+CONDA_NAMES = {
+    "torch": "pytorch", "matplotlib": "matplotlib-base", "dask[distributed]": "distributed", "playwright": "playwright-python",
+}  # fmt: skip
 
 
 def project_files() -> list[Path]:

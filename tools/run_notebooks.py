@@ -48,13 +48,14 @@ class ThisPython(AsyncKernelManager):
         return KernelSpecManager(kernel_dirs=[])
 
 
-def find_data(folder: Path) -> dict[str, str]:
-    """Load the images once, as the notebooks will, and say loudly which they are.
+def find_data(folder: Path, environment: dict[str, str] | None = None) -> dict[str, str]:
+    """Load the images once, as the notebooks will under these variables (by default this process's); say loudly which they are.
 
     Returns "budget": "full" or "smoke", and "data": "real" or "synthetic"; each executed notebook keeps the two.
     """
     command = [sys.executable, "-c", PROBE]
-    probe = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}
+    probe = subprocess.run(command, cwd=folder, env=environment, text=True, **pipes)
     if probe.returncode != 0:
         sys.exit("\nNothing was run; the lines above say why.")
     budget, source, contents = json.loads(probe.stdout.strip().rpartition("\n")[2])

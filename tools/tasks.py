@@ -20,6 +20,8 @@ CELL_TIMEOUT = 300  # seconds a cell may take under the smoke budget; the longes
 # wait for each other.
 SIDE_BY_SIDE = ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile"]
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+LAB = ["-m", "jupyterlab"]
+LAB_VARIABLES = {"JUPYTER_PREFER_ENV_PATH": "1"}  # the environment's own kernel before one of the same name in the user's home
 NBVAL = ["--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", "-p", "no:cacheprovider", *SIDE_BY_SIDE]
 
 
@@ -94,6 +96,13 @@ def make_environment() -> None:
         stop("The environment could not be made in .venv; the lines above say why. `make clean` removes what is there.")
 
 
+def pip_install(what: str) -> bool:
+    """Install this folder with some of its extras into .venv; return whether that worked."""
+    # Bars and package names are for people; a log file keeps errors only.
+    quiet = [] if sys.stdout.isatty() else ["--quiet"]
+    return call(PYTHON, "-m", "pip", "install", *quiet, "--editable", what) == 0
+
+
 def install() -> None:
     """make .venv and install into it, where pyproject.toml is newer"""
     if installed():
@@ -103,10 +112,8 @@ def install() -> None:
     if not answers("-c", f"import sys; sys.exit(sys.version_info < {OLDEST})"):
         stop(f"The Python in .venv is older than {OLDEST[0]}.{OLDEST[1]}. Run `make clean`, then this again.")
     say("Installing ocrlib and what it needs into .venv. The first time takes minutes: torch alone is some gigabytes.")
-    # Bars and package names are for people; a log file keeps errors only.
-    quiet = [] if sys.stdout.isatty() else ["--quiet"]
     began = time.time()
-    if call(PYTHON, "-m", "pip", "install", *quiet, "--editable", ".[test]") != 0:
+    if not pip_install(".[test]"):
         stop("pip could not install everything; the lines above say why. Needed: a network or a mirror, and 8 GB of disk.")
     if not answers("-c", "import torchvision"):
         stop(
@@ -127,9 +134,7 @@ def notebooks() -> None:
 def lab() -> None:
     """open JupyterLab in notebooks/"""
     install()
-    # The environment's own kernel comes before one of the same name in the user's home.
-    environment = dict(os.environ, JUPYTER_PREFER_ENV_PATH="1")
-    sys.exit(call(PYTHON, "-m", "jupyterlab", cwd=str(ROOT / "notebooks"), env=environment, stdin=None))
+    sys.exit(call(PYTHON, *LAB, cwd=str(ROOT / "notebooks"), env={**os.environ, **LAB_VARIABLES}, stdin=None))
 
 
 def html() -> None:
@@ -225,6 +230,16 @@ def test() -> None:
     sys.exit(0 if passed else 1)
 
 
+def browser_test() -> None:
+    """run the notebooks in JupyterLab, in a browser without a window, smoke budget (NOTEBOOKS="03 05": these two)"""
+    install()
+    if not answers("-c", "import playwright"):
+        say("Installing Playwright into .venv: it drives the browser.")
+        if not pip_install(".[browser]"):
+            stop("pip could not install Playwright; the lines above say why. Needed: a network or a mirror.")
+    sys.exit(call(PYTHON, ROOT / "tools" / "browser_test.py", *shlex.split(os.environ.get("NOTEBOOKS", ""))))
+
+
 def clean() -> None:
     """remove .venv, build/, site/ and caches (data/, notebooks/ and its runs/ stay)"""
     names = [".venv", "build", "site", "dist", "ocrlib.egg-info", ".pytest_cache", ".ruff_cache", ".hypothesis"]
@@ -240,7 +255,7 @@ def help() -> None:
     """list the targets"""
     say("make TARGET, or python tools/tasks.py TARGET:\n")
     for name, task in TASKS.items():
-        say(f"  {name:<10} {task.__doc__}")
+        say(f"  {name:<12} {task.__doc__}")
     say(
         "\nPYTHON=python3.12   the Python to make .venv with (3.10 or newer)\n"
         "OCRLIB_DATA=folder  where the real images are (else: data/, the cache, a download, the generator)\n"
@@ -248,7 +263,8 @@ def help() -> None:
     )
 
 
-TASKS = {task.__name__: task for task in [help, install, notebooks, lab, html, bench, test, clean]}
+LISTED = [help, install, notebooks, lab, html, bench, test, browser_test, clean]
+TASKS = {task.__name__.replace("_", "-"): task for task in LISTED}
 
 
 def main(names: "list[str]") -> None:

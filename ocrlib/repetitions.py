@@ -65,7 +65,8 @@ def check_repetition(repetition: Repetition) -> str:
     others += ["arithmetic"] if "arithmetic" in repetition.differences else []
     if not others:
         raise AssertionError(f"This run was to give the same bits as recorded, but these differ:\n{repetition}")
+    name, (was, is_) = next(iter(repetition.differences.items()))
     return (
-        f"The repeated run gives a CER of {new.figures['cer']:.4f}, the recorded one {old.figures['cer']:.4f}. That is no fault: "
-        f"it was recorded with other {', '.join(others)}, and the same bits are promised only for the same."
+        f"The repeated run gives {name} = {is_}, the recorded one {was}. That is no fault: it was recorded with other "
+        f"{', '.join(others)}, and the same bits are promised only for the same."
     )

@@ -10,10 +10,13 @@ import nbformat
 import pytest
 from committed import ROOT, read_committed
 
+import contents
+
 FOLDER = ROOT / "notebooks"
 NAMES = sorted(path.name for path in FOLDER.glob("[0-9][0-9]_*.ipynb"))
 SERIES = [
-    "01_data_exploration", "02_crnn", "03_modified_crnn", "04_ce_crnn", "05_ctc_step_by_step", "06_ctc_vs_ce", "09_fast_training",
+    "00_start_here", "01_data_exploration", "02_crnn", "03_modified_crnn", "04_ce_crnn", "05_ctc_step_by_step", "06_ctc_vs_ce",
+    "09_fast_training", "10_synthetic_to_real", "11_your_own_images",
 ]  # fmt: skip
 OPENING = ["What you will learn", "What you need", "How long it takes", "What it should reach"]
 CLOSING = ["Summary", "Try it yourself", "Exercises", "Solutions"]
@@ -109,6 +112,26 @@ def test_closes_as_every_notebook_does(notebook) -> None:
     found = positions(CLOSING, "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown"))
     assert [words for words, position in found.items() if position < 0] == []
     assert sorted(found, key=found.get) == CLOSING
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_has_contents_a_way_on_and_folded_solutions(name) -> None:
+    titles = {path.stem: contents.title_of(nbformat.read(path, as_version=4)) for path in map(FOLDER.joinpath, NAMES)}
+    notebook = nbformat.read(FOLDER / name, as_version=4)
+    assert contents.in_form(notebook, name.removesuffix(".ipynb"), titles) == notebook, "run `python tools/contents.py`"
+
+
+def test_contents_name_every_heading_once_and_no_cell_is_lost() -> None:
+    cells = ["# 02 · CRNN: x\n\n[a](b) · [c](d)\n\nwords", "## Setup\n## Summary\n\n## Solutions\nhere", "---\nNext: x"]
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text) for text in cells])
+    titles = {"01_a": "01 · A: b", "02_crnn": "02 · CRNN: x", "03_c": "03 · C: d"}
+    formed = contents.in_form(made, "02_crnn", titles)
+    first, before, solutions, last = [cell.source for cell in formed.cells]
+    assert "[← 01 A](01_a.ipynb) · [03 C →](03_c.ipynb)" in first and "words" in first
+    assert first.endswith("### Contents\n- [Setup](#Setup)\n- [Summary](#Summary)")
+    assert (before, solutions, last) == ("## Setup\n## Summary", "## Solutions\nhere", "## Next\n[03 · C: d](03_c.ipynb)")
+    assert formed.cells[2].metadata["jp-MarkdownHeadingCollapsed"] is True
+    assert contents.in_form(formed, "02_crnn", titles) == formed
 
 
 def test_figures_are_stored_as_images(notebook) -> None:

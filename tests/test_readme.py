@@ -6,8 +6,10 @@ import pytest
 from committed import ROOT, read_committed
 
 from ocrlib import EXPERIMENTS, read_records
+from ocrlib.cross_validation import count_exact
 from ocrlib.heads import HEADS
 from ocrlib.medians import median_interval
+from ocrlib.transfer import main_runs
 from ocrlib.trials import select
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -81,3 +83,37 @@ def test_the_picture_is_there():
 def test_every_notebook_of_the_series_is_on_the_map():
     for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"):
         assert f"notebooks/{path.name}" in README
+
+
+RUSSIAN = (ROOT / "README.ru.md").read_text(encoding="utf-8")
+
+
+def test_the_russian_readme_states_no_other_figures():
+    decimals = set(re.findall(r"\b0\.\d{4}\b|\b\d+\.\d+ ?%", RUSSIAN))
+    assert len(decimals) > 10
+    assert {figure.replace(" ", "") for figure in decimals} <= set(re.findall(r"0\.\d{4}|\d+\.\d+%", README.replace(" %", "%")))
+
+
+def test_the_russian_readme_has_the_same_map():
+    def rows(text):
+        lines = re.findall(r"^\| (\d\d) \| \[([^\]]+)\]\(([^)]+)\).*\| (\d+ min) \|$", text, re.MULTILINE)
+        return {number: facts for number, *facts in lines}
+
+    assert rows(RUSSIAN) == rows(README) and len(rows(README)) >= 9
+
+
+def test_the_figures_of_the_cross_validation_are_those_of_the_recorded_runs():
+    records = read_records(ROOT / "notebooks" / "records" / "07_cross_validation.jsonl")
+    seeds = sorted({record.arguments["seed"] for record in records})
+    by_seed = [[record.figures for record in records if record.arguments["seed"] == seed] for seed in seeds]
+    images = 1070 * len(seeds)
+    given, corrected = (100 * sum(count_exact(folds, mended) for folds in by_seed) / images for mended in (False, True))
+    assert len(seeds) == 3 and given >= 99.4 and corrected >= 99.7
+    said = " ".join(README.split())
+    assert f"{given:.2f} % of the texts as labelled, {corrected:.2f} % against four corrected labels" in said
+
+
+def test_the_zero_shot_figure_is_that_of_the_recorded_runs():
+    runs = main_runs(read_records(ROOT / "notebooks" / "records" / "10_synthetic_to_real.jsonl"))
+    mean = sum(run.figures["zero_shot"]["cer"] for run in runs) / len(runs)
+    assert len(runs) == 5 and f"mean CER of {mean:.4f} over five seeds" in " ".join(README.split())

@@ -16,7 +16,7 @@ import torch
 from filelock import FileLock
 from tqdm import tqdm
 
-from ocrlib.captchas import load_captchas
+from ocrlib.captchas import Captchas, load_captchas
 from ocrlib.experiments import EXPERIMENTS, checkpoint_files, run
 from ocrlib.runtime import arithmetic, describe_device, pick_budget, pick_device, runs_folder, versions
 
@@ -58,10 +58,8 @@ def run_recipe(recipe: str, seed: int = 42069, split_seed: int = 42, width: int 
     each misread test image. A run that was stopped goes on from its checkpoint below `runs_folder`, which is deleted at the end.
     """
     experiment = EXPERIMENTS[recipe] if width is None else replace(EXPERIMENTS[recipe], width=width)
-    captchas, budget = load_captchas(width=experiment.width), pick_budget()
-    # The last bits depend on the number of threads, so a checkpoint made with another one is not gone on from.
-    name = f"{recipe}-{experiment.width}-{seed}-{split_seed}-{captchas.fingerprint()}-{torch.get_num_threads()}.pt"
-    checkpoint = runs_folder(budget, captchas.source) / "recorded" / name
+    captchas = load_captchas(width=experiment.width)
+    checkpoint = checkpoint_of_run(f"{recipe}-{experiment.width}-{seed}-{split_seed}", captchas)
     report = run(experiment, seed, split_seed, captchas, checkpoint=checkpoint)
     for file in checkpoint_files(experiment, checkpoint):
         file.unlink(missing_ok=True)
@@ -74,6 +72,15 @@ def run_recipe(recipe: str, seed: int = 42069, split_seed: int = 42, width: int 
         "training_seconds": round(report.seconds, 2),
         "arithmetic": arithmetic(),
     }
+
+
+def checkpoint_of_run(name: str, captchas: Captchas) -> Path:
+    """Where a run of some minutes keeps its checkpoint, so that one that was stopped goes on; to be deleted at its end.
+
+    The last bits depend on the number of threads, so a checkpoint made with another one is not gone on from.
+    """
+    folder = runs_folder(pick_budget(), captchas.source) / "recorded"
+    return folder / f"{name}-{captchas.fingerprint()}-{torch.get_num_threads()}.pt"
 
 
 def record_runs(

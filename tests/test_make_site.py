@@ -13,7 +13,7 @@ from PIL import Image
 
 import formulas
 import make_site
-from notebook_html import WIDGET, WIDGET_STATE
+from notebook_html import WIDGET, WIDGET_STATE, picture_of_widget
 from site_check import find_faults
 from tasks import ROOT
 
@@ -176,7 +176,7 @@ def test_pictures_say_what_they_show(page):
 
 
 def test_a_widget_is_replaced_by_what_it_showed(page):
-    assert "The sliders move only where a kernel runs" in page
+    assert "This part works only where a kernel runs" in page
     assert "100%|####| 11/11" in page, "a bar's text can be read"
     assert [words for words in ["VBox(", "vnd.jupyter.widget", "alert(1)", "model_id"] if words in page] == []
 
@@ -264,3 +264,9 @@ def test_the_series_is_without_fault(tmp_path):
     assert make_site.make_site(ROOT / "notebooks", ROOT / "README.md", tmp_path) == []
     text = "".join(path.read_text(encoding="utf-8") for path in tmp_path.glob("*.html"))
     assert re.findall(r'<code class="formula[^>]*>.*?</code>', text) == [], "matplotlib can't draw these"
+
+
+def test_a_widget_whose_picture_is_empty_yet_shows_none():
+    image = {"model_name": "ImageModel", "state": {"format": "png"}, "buffers": [{"data": "", "path": ["value"]}]}
+    widgets = {"box": {"state": {"children": ["IPY_MODEL_image"]}}, "image": image}
+    assert picture_of_widget({"model_id": "box"}, widgets) == ""

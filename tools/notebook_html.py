@@ -27,7 +27,7 @@ REPR = re.compile(r"\w+\(|$")
 SOLUTIONS = re.compile(r"^## Solutions[ \t]*$", re.MULTILINE)
 AFTER_SOLUTIONS = re.compile(r"---|##? ")
 HEADING = re.compile(r'<h([1-6]) id="([^"]*)">(.*?)<a class="anchor-link" href="[^"]*">¶</a></h\1>', re.DOTALL)
-NO_KERNEL = '<p class="note">The sliders move only where a kernel runs: open this notebook in JupyterLab.</p>'
+NO_KERNEL = '<p class="note">This part works only where a kernel runs: open the notebook in JupyterLab.</p>'
 
 
 @dataclass
@@ -104,7 +104,7 @@ def picture_of_widget(view: dict, widgets: dict) -> str:
             words = words or plain(state.get("value", ""))
         if model.get("model_name") == "ImageModel":
             kept = [buffer["data"] for buffer in model.get("buffers", []) if "value" in str(buffer.get("path"))]
-            image = image or (kept and (f"image/{state.get('format', 'png')}", kept[0]))
+            image = image or (any(kept) and (f"image/{state.get('format', 'png')}", kept[0]))
     return picture(*image, words) if image else ""
 
 

@@ -108,7 +108,8 @@ def plot_classes(
         values, signed = panel[:, shown].T.numpy(), bool((panel < -1e-6).any())
         mesh = ax.pcolormesh(edges, np.arange(len(shown) + 1) - 0.5, values, vmin=-1 if signed else 0, vmax=1,
                              cmap=_CHANGE if signed else _SHARE, edgecolors="#EEEEEE", linewidth=0.5)  # fmt: skip
-        figure.colorbar(mesh, cax=figure.add_axes((0.95, ax.get_position().y0, 0.01, ax.get_position().height)))
+        beside = figure.add_axes((0.95, ax.get_position().y0, 0.01, ax.get_position().height))
+        figure.colorbar(mesh, cax=beside, ticks=(-1, 0, 1) if signed else (0, 0.5, 1))  # longer numbers would be cut off
         _letters(ax, shown, alphabet)
         ax.set(xlim=limits, ylim=(len(shown) - 0.5, -0.5))
         ax.set_title(name, loc="left", pad=3)

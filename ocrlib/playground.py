@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 from io import BytesIO
+from itertools import count
 
 import numpy as np
-from ipywidgets import HTML, FileUpload, Image, Text, VBox
+from ipywidgets import HTML, Button, FileUpload, HBox, Image, Text, VBox
 from PIL import Image as PillowImage
 
 from ocrlib.alignment_plots import plot_classes
@@ -45,16 +46,18 @@ def draw_text(text: str, seed: int = 0) -> PillowImage.Image:
 
 
 def type_and_read(model: TrainedModel, text: str = "cd5ff") -> VBox:
-    """A box to type in: the text is drawn as a captcha, with other noise curves each time, and read."""
-    box, turns = Text(value=text, description="text", continuous_update=False), iter(range(1_000_000))
+    """A box to type in: the text is drawn as a captcha, with other noise curves each time, and read; a button draws it again."""
+    box, again = Text(value=text, description="text", continuous_update=False), Button(description="draw it again")
+    turns = count()
 
     def draw() -> Figure:
         return plot_reading(draw_text(box.value, next(turns)), model)
 
-    shown, show = _shown(draw)
+    place, show = _shown(draw)
     box.observe(lambda change: show(), names="value")
+    again.on_click(lambda button: show())
     show()
-    return VBox([box, *shown])
+    return VBox([HBox([box, again]), place])
 
 
 def drop_and_read(model: TrainedModel) -> VBox:
@@ -72,23 +75,22 @@ def drop_and_read(model: TrainedModel) -> VBox:
             raise ValueError("That is no picture that can be read; a PNG or JPEG file was expected.") from error
         return plot_reading(picture, model)
 
-    shown, show = _shown(draw)
+    place, show = _shown(draw)
     button.observe(lambda change: show() if button.value else None, names="value")
-    return VBox([button, *shown])
+    return VBox([button, place])
 
 
-def _shown(draw: Callable[[], Figure]) -> tuple[list[Image | HTML], Callable[[], None]]:
-    """A picture with words under it, and a function that draws it anew; what goes wrong is said there, in words."""
-    picture, words = Image(format="png"), HTML()
-    picture.layout.display = "none"
+def _shown(draw: Callable[[], Figure]) -> tuple[VBox, Callable[[], None]]:
+    """A place that is empty at first, and a function that draws the picture there anew, or says in words what went wrong."""
+    picture, words, place = Image(format="png"), HTML(), VBox([])
 
     def show() -> None:
         try:
             figure = draw()
         except ValueError as error:
-            picture.layout.display, words.value = "none", f"<b>{escape(str(error))}</b>"
+            words.value, place.children = f"<b>{escape(str(error))}</b>", [words]
         else:
-            picture.value, picture.layout.display = figure.bundle()[0]["image/png"], ""
-            words.value = f"<small>{escape(figure.alt)}</small>"
+            picture.value = figure.bundle()[0]["image/png"]
+            words.value, place.children = f"<small>{escape(figure.alt)}</small>", [picture, words]
 
-    return [picture, words], show
+    return place, show

@@ -222,3 +222,15 @@ def test_notebooks_are_tested_without_what_earlier_runs_left(tmp_path, monkeypat
     monkeypatch.setattr(tasks, "ROOT", tmp_path)
     tasks.copy_notebooks(tmp_path / "copy")
     assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == ["01_x.ipynb", "figures.csv"]
+
+
+@pytest.mark.parametrize("user, wanted", [(0, True), (1000, False)])
+def test_lab_starts_in_a_container_too(monkeypatch, user, wanted) -> None:
+    """Jupyter refuses to run as root unless told to; in a container one is root."""
+    commands = []
+    monkeypatch.setattr(tasks, "install", lambda: None)
+    monkeypatch.setattr(tasks, "call", lambda *command, **_: commands.append(command) or 0)
+    monkeypatch.setattr(os, "geteuid", lambda: user, raising=False)
+    with pytest.raises(SystemExit):
+        tasks.lab()
+    assert ("--allow-root" in commands[0]) == wanted

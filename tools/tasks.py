@@ -134,7 +134,9 @@ def notebooks() -> None:
 def lab() -> None:
     """open JupyterLab in notebooks/"""
     install()
-    sys.exit(call(PYTHON, *LAB, cwd=str(ROOT / "notebooks"), env={**os.environ, **LAB_VARIABLES}, stdin=None))
+    # In a container one is root as a rule, and Jupyter would only refuse.
+    root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    sys.exit(call(PYTHON, *LAB, *root, cwd=str(ROOT / "notebooks"), env={**os.environ, **LAB_VARIABLES}, stdin=None))
 
 
 def html() -> None:

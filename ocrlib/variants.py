@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from ocrlib.networks import CRNN, ColumnCNN, conv
+from ocrlib.networks import CECRNN, CRNN, ColumnCNN, RecurrentNetwork, conv
 
 
 def narrowed(layers: Sequence[nn.Module], scale: float) -> list[nn.Module]:
@@ -43,6 +43,13 @@ def strided(layers: Sequence[nn.Module]) -> list[nn.Module]:
 
 class StridedCRNN(CRNN):
     """The CRNN with strides for its pools: as many steps and parameters, and no step's window depends on where the ink is."""
+
+    def stack(self) -> list[nn.Module]:
+        return strided(super().stack())
+
+
+class StridedCECRNN(CECRNN):
+    """CE-CRNN with strides for its pools."""
 
     def stack(self) -> list[nn.Module]:
         return strided(super().stack())
@@ -88,18 +95,18 @@ class OriginalCRNN(CRNN):
 
 
 @functools.cache
-def narrow(network: type[CRNN], scale: float) -> type[CRNN]:
-    """The class of networks that are as ``network``, a CRNN, with ``scale`` times its channels and LSTM units."""
+def narrow(network: type[RecurrentNetwork], scale: float) -> type[RecurrentNetwork]:
+    """The class of networks that are as ``network`` with ``scale`` times its channels and LSTM units."""
 
-    class NarrowCRNN(network):
+    class Narrow(network):
         channels = round(network.channels * scale)
         hidden = round(network.hidden * scale)
 
         def stack(self) -> list[nn.Module]:
             return narrowed(super().stack(), scale)
 
-    NarrowCRNN.__name__ = f"{network.__name__} x {scale:g}"
-    return NarrowCRNN
+    Narrow.__name__ = f"{network.__name__} x {scale:g}"
+    return Narrow
 
 
 @functools.cache

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from ocrlib import CRNN, ColumnCNN, parameter_count
-from ocrlib.variants import OriginalCRNN, SixStepCRNN, StridedCRNN, narrow, narrow_column_cnn
+from ocrlib import CECRNN, CRNN, ColumnCNN, parameter_count
+from ocrlib.variants import OriginalCRNN, SixStepCRNN, StridedCECRNN, StridedCRNN, narrow, narrow_column_cnn
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,7 @@ def test_strides_take_the_place_of_pools():
     assert not any(isinstance(layer, nn.MaxPool2d) for layer in layers)
     strides = [layer.stride for layer in layers if isinstance(layer, nn.Conv2d)]
     assert strides == [(2, 2), (2, 2), (1, 1), (2, 1), (1, 1), (2, 1), (1, 1)]
+    assert StridedCECRNN().steps(128) == CECRNN().steps(128) == 5
 
 
 @pytest.mark.parametrize("scale", [1 / 2, 1 / 16])
@@ -46,7 +47,7 @@ def test_a_narrow_crnn_has_a_share_of_every_channel(scale):
     assert model(torch.zeros(1, 1, 32, 80)).shape == (19, 1, 5)
 
 
-@pytest.mark.parametrize("network, steps", [(StridedCRNN, 24), (OriginalCRNN, 24), (SixStepCRNN, 6)])
+@pytest.mark.parametrize("network, steps", [(StridedCRNN, 24), (OriginalCRNN, 24), (SixStepCRNN, 6), (StridedCECRNN, 4)])
 def test_the_variants_can_be_narrow_too(network, steps):
     model = narrow(network, 1 / 4)(classes=5)
     assert isinstance(model, network) and model(torch.zeros(1, 1, 32, 100)).shape == (steps, 1, 5)

@@ -43,7 +43,3 @@ class Committee:
         proposals = self.proposals(logits)
         best = torch.stack([self.mean(logits, texts) for texts in proposals]).max(0)
         return [proposals[member][i] for i, member in enumerate(best.indices.tolist())], best.values
-
-    def read(self, images: Tensor) -> tuple[list[str], Tensor]:
-        """As `choose`, for images ``(N, 1, H, W)`` uint8."""
-        return self.choose(self.logits(images))

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from ocrlib.alphabet import Alphabet
 from ocrlib.captchas import Captchas
 from ocrlib.drawings import draw_captchas, draw_texts, hidden_ink
-from ocrlib.evaluation import Report, evaluate
+from ocrlib.evaluation import evaluate
 from ocrlib.experiments import ONE_CYCLE, Experiment
 from ocrlib.heads import HEADS, SYMBOLS_READ, ColumnCTC, StridedCE
 from ocrlib.history import History
@@ -57,8 +57,8 @@ def compare(**arguments: Any) -> Figures:
     run.train(train)
     report = evaluate(run.model, run.objective, test)
     return {
-        **_figures(report),
-        "mistakes": [[mistake.predicted, mistake.true] for mistake in report.mistakes],
+        **report.figures,
+        "mistakes": report.misread,
         "symbols": symbol_frequencies(test.texts),
         "neighbours": count_equal_neighbours(test.texts),
         "history": run.history.digest(),
@@ -141,10 +141,6 @@ class _Run:
         return {"train_loss": [round(loss, 4) for loss in self.history.train_loss], "cers": self.cers}
 
 
-def _figures(report: Report) -> dict[str, Any]:
-    return {name: getattr(report, name) for name in ("cer", "edits", "characters", "exact", "images")}
-
-
 def _read_drawn(model: Network, objective: Objective, width: int) -> dict[str, Any]:
     """How drawn images are read, of 4, 5 and 6 symbols, and of 5 with and without noise curves.
 
@@ -156,7 +152,7 @@ def _read_drawn(model: Network, objective: Objective, width: int) -> dict[str, A
     for length in (4, 5, 6):
         report = evaluate(model, objective, _test_images(n, length, width))
         read = [len(mistake.predicted) for mistake in report.mistakes] + [length] * (n - len(report.mistakes))
-        lengths[str(length)] = _figures(report) | {"read_lengths": {str(size): read.count(size) for size in sorted(set(read))}}
+        lengths[str(length)] = report.figures | {"read_lengths": {str(size): read.count(size) for size in sorted(set(read))}}
     curved, clean = (_wrong(model, objective, _test_images(n, SYMBOLS_READ, width, curves)) for curves in (True, False))
     counts = [[0, 0, 0] for _ in range(len(BINS) + 1)]
     for name, shares in _hidden_ink(n, width).items():

@@ -46,5 +46,6 @@ def correct(texts: Sequence[str], hashes: Sequence[str] | None = None) -> list[s
     """
     known = corrections()
     if hashes is not None:
-        known = {label: row for label, row in known.items() if (label, published()[label][1]) in set(zip(texts, hashes))}
+        here = set(zip(texts, hashes))
+        known = {label: row for label, row in known.items() if (label, published()[label][1]) in here}
     return [known[text].shown if text in known else text for text in texts]

@@ -110,10 +110,10 @@ def _read(members: list[Network], captchas: Captchas) -> dict[str, Any]:
     of_true = dict(zip(captchas.texts, committee.mean(logits, captchas.texts).tolist()))
     of_read = dict(zip(captchas.texts, sure.tolist()))
     return {
-        **{name: getattr(report, name) for name in ("cer", "edits", "characters", "exact", "images")},
+        **report.figures,
         "members_exact": [one.images - len(one.mistakes) for one in alone],
         "mistakes": [[m.predicted, m.true, _short(of_read[m.true]), _short(of_true[m.true])] for m in report.mistakes],
-        "members_mistakes": [[[m.predicted, m.true] for m in one.mistakes] for one in alone],
+        "members_mistakes": [one.misread for one in alone],
     }
 
 

@@ -51,6 +51,16 @@ class Report:
             f"exact match {self.exact:.4f} ({self.images - len(self.mistakes)} of {self.images} images)"
         )
 
+    @property
+    def figures(self) -> dict[str, float | int]:
+        """What a recorded run keeps of it: ``cer``, ``edits``, ``characters``, ``exact`` and ``images``."""
+        return {name: getattr(self, name) for name in ("cer", "edits", "characters", "exact", "images")}
+
+    @property
+    def misread(self) -> list[list[str]]:
+        """[predicted, true] of each misread image."""
+        return [[mistake.predicted, mistake.true] for mistake in self.mistakes]
+
     def after_training(self, history: History) -> Report:
         """The same report with the history of the training that led to it."""
         return replace(self, history=history, seconds=sum(history.seconds))

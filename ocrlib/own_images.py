@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,14 +28,16 @@ def load_folder(
 
     The text is the file's name up to the first underscore: ``A17_1.png`` and ``A17_2.png`` both show ``A17``. Or ``labels``
     names a CSV file with a header and the columns ``file`` and ``text``. Texts may have any length; with an ``alphabet`` only
-    its symbols. Nothing is written.
+    its symbols. Nothing is written; what else lies in the folder is said in a warning.
 
     Raises ``FileNotFoundError`` and ``PermissionError`` for a folder or a CSV file that can't be read, and ``ValueError``
     that lists the first unusable files with their number: damaged ones, empty texts, symbols outside the alphabet, files
     without a line and lines without a file.
     """
     folder = Path(folder)
-    files, _ = list_images(folder)
+    files, remarks = list_images(folder)
+    for remark in remarks:
+        warnings.warn(remark, stacklevel=2)
     texts = {file.name: file.stem.partition("_")[0] for file in files} if labels is None else _read_labels(Path(labels))
     complaints: dict[str, str] = {}
     pictures = []

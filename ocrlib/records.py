@@ -63,9 +63,8 @@ def run_recipe(recipe: str, seed: int = 42069, split_seed: int = 42, width: int 
     report = run(experiment, seed, split_seed, captchas, checkpoint=checkpoint)
     for file in checkpoint_files(experiment, checkpoint):
         file.unlink(missing_ok=True)
-    figures = {name: getattr(report, name) for name in ("cer", "edits", "characters", "exact", "images")}
-    return figures | {
-        "mistakes": [[mistake.predicted, mistake.true] for mistake in report.mistakes],
+    return report.figures | {
+        "mistakes": report.misread,
         "train_loss": report.history.train_loss[-1],
         "test_loss": report.history.test_loss[-1],
         "history": report.history.digest(),

@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ocrlib.evaluation import binomial_interval
-
 
 class Spread(NamedTuple):
     """Mean, standard deviation, least and greatest of ``count`` values, and the interval ``low`` to ``high`` of the mean."""
@@ -53,9 +51,3 @@ def prediction_interval(successes: int, trials: int, more: int, confidence: floa
 
     distribution = betabinom(more, successes + 0.5, trials - successes + 0.5)
     return int(distribution.ppf((1 - confidence) / 2)), int(distribution.ppf((1 + confidence) / 2))
-
-
-def pooled(successes: Sequence[int], trials: Sequence[int], confidence: float = 0.95) -> tuple[float, float, float]:
-    """The share of all successes in all trials, and its Clopper-Pearson interval as if each trial stood by itself."""
-    hits, total = int(sum(successes)), int(sum(trials))
-    return (hits / total, *binomial_interval(hits, total, confidence))

@@ -17,7 +17,7 @@ from ocrlib.alphabet import Alphabet
 from ocrlib.augmentation import RandomAffine
 from ocrlib.captchas import Captchas, load_captchas, split
 from ocrlib.endless import EndlessCaptchas
-from ocrlib.evaluation import Report, evaluate
+from ocrlib.evaluation import evaluate
 from ocrlib.experiments import EXPERIMENTS, Experiment, train_on
 from ocrlib.history import History
 from ocrlib.ink_changes import InkChange
@@ -80,8 +80,8 @@ def transfer(seed: int, style: str = "matched", augmented: bool = True) -> Figur
     rest.take(iter(last), mixed)
     report = evaluate(rest.model, rest.objective, real)
     figures = {
-        "zero_shot": _figures(report),
-        "mistakes": [[mistake.predicted, mistake.true] for mistake in report.mistakes],
+        "zero_shot": report.figures,
+        "mistakes": report.misread,
         "generated": recipe.train * chunks,
         "history": rest.history.digest(),
         "arithmetic": arithmetic(),
@@ -92,17 +92,17 @@ def transfer(seed: int, style: str = "matched", augmented: bool = True) -> Figur
 def _with_real(training: Pretraining, last: list[Captchas], zero: Pretraining, real: Captchas, seed: int) -> dict[str, Any]:
     held_out = round(TEST * len(real) / 1070)
     train, test = split(real, (len(real) - held_out, held_out), seed)
-    pretrained, alone = {"0": _figures(evaluate(zero.model, zero.objective, test))}, {}
+    pretrained, alone = {"0": evaluate(zero.model, zero.objective, test).figures}, {}
+    recipe = EXPERIMENTS["fast"].within(pick_budget(), len(real))
     for n in sorted({min(n, len(train)) for n in REAL}):
         some = train.subset(range(n))  # random ones: a split has no order
         mixing = training.copy()
         mixing.take((half_real(chunk, some, number) for number, chunk in enumerate(last)), len(last))
-        pretrained[str(n)] = _figures(evaluate(mixing.model, mixing.objective, test))
-        recipe = EXPERIMENTS["fast"].within(pick_budget(), len(real))
+        pretrained[str(n)] = evaluate(mixing.model, mixing.objective, test).figures
         # Whatever n is, as many steps as the recipe has: the n images over and over.
         repeated = some.subset([i % n for i in range(recipe.train)])
         model, objective, _ = train_on(recipe, repeated, test, seed)
-        alone[str(n)] = _figures(evaluate(model, objective, test))
+        alone[str(n)] = evaluate(model, objective, test).figures
     return {"pretrained": pretrained, "alone": alone}
 
 
@@ -153,10 +153,6 @@ class Pretraining:
         other.scheduler.load_state_dict(self.scheduler.state_dict())
         other.history, other.generator = self.history.copy(), self.generator.clone()
         return other
-
-
-def _figures(report: Report) -> dict[str, Any]:
-    return {name: getattr(report, name) for name in ("cer", "edits", "characters", "exact", "images")}
 
 
 def by_style(records: Iterable[Record]) -> dict[str, list[Record]]:

@@ -42,7 +42,7 @@ def strided(layers: Sequence[nn.Module]) -> list[nn.Module]:
 
 
 class StridedCRNN(CRNN):
-    """The CRNN with strides for its pools: as many steps and parameters, and no step's window depends on where the ink is."""
+    """The CRNN with strides for its pools: as many steps, as many parameters."""
 
     def stack(self) -> list[nn.Module]:
         return strided(super().stack())

@@ -35,6 +35,12 @@ def test_two_images_of_one_text(tmp_path):
     assert load_folder(tmp_path, width=64, height=16).texts == ["A17", "A17", "B2"]
 
 
+def test_what_else_lies_in_the_folder_is_said(folder):
+    (folder / "notes.txt").write_text("not an image")
+    with pytest.warns(UserWarning, match="Left out of .*notes.txt"):
+        assert len(load_folder(folder, width=128)) == 12
+
+
 def test_all_faults_are_named_at_once(tmp_path, folder):
     first, second, *_ = sorted(file.name for file in folder.iterdir())
     (folder / first).write_bytes(b"")

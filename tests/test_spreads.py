@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ocrlib.spreads import pooled, prediction_interval, spread
+from ocrlib.spreads import prediction_interval, spread
 
 
 def test_mean_and_interval_by_hand():
@@ -38,8 +38,3 @@ def test_a_second_lot_falls_where_it_is_predicted():
         low, high = prediction_interval(first, 1250, 1250)
         hits.append(low <= second <= high)
     assert np.mean(hits) == pytest.approx(0.955, abs=0.02)  # counts are whole: a little more than 95 %
-
-
-def test_pooled_shares_count_all_trials_alike():
-    share, low, high = pooled([1, 5], [100, 500])
-    assert share == 6 / 600 and 0.003 < low < share < high < 0.025

@@ -1,4 +1,4 @@
-"""Train the network that comes with the package, and put it in its place: ``python tools/pretrain.py``, about five minutes.
+"""Train the network that comes with the package, and put it in its place: ``python tools/pretrain.py``, about two minutes.
 
 The run is recorded in notebooks/records/00_pretrained.jsonl. Where it is recorded already, it is done again, and what comes out
 must be the same: the same bits on the same kind of processor with the same versions, else the tool says what differs.

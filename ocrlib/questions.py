@@ -18,14 +18,16 @@ from ocrlib.augmentation import RandomAffine
 from ocrlib.captchas import Captchas, load_captchas, split
 from ocrlib.evaluation import evaluate
 from ocrlib.experiments import EXPERIMENTS, Experiment, checkpoint_files, train_on
-from ocrlib.networks import CRNN, Network, parameter_count
+from ocrlib.networks import CECRNN, CRNN, Network, parameter_count
 from ocrlib.objectives import CTC
+from ocrlib.receptive_fields import off_centre, squared_gradients, step_centres
 from ocrlib.records import Figures, Record, checkpoint_of_run
 from ocrlib.reproduction import MEANT_WIDTH, REPORTED_SPLIT, SEEDS
 from ocrlib.roofline import flops_per_image
 from ocrlib.runtime import arithmetic, pick_budget
 from ocrlib.statistics import ctc_min_steps, equal_neighbours, symbol_frequencies
-from ocrlib.variants import OriginalCRNN, SixStepCRNN, StridedCRNN, narrow, narrow_column_cnn
+from ocrlib.synthetic import WIDTH, symbol_middles
+from ocrlib.variants import OriginalCRNN, SixStepCRNN, StridedCECRNN, StridedCRNN, narrow, narrow_column_cnn
 
 KINDS = {"crnn": CRNN, "strided": StridedCRNN, "original": OriginalCRNN, "six steps": SixStepCRNN}
 # The fast recipe at half its rate for twice its epochs, so that one training suits networks of every size. Halved after single
@@ -33,6 +35,7 @@ KINDS = {"crnn": CRNN, "strided": StridedCRNN, "original": OriginalCRNN, "six st
 SIZED = replace(EXPERIMENTS["fast"], epochs=(22,), learning_rate=0.004)
 COLUMN_SCALES = (1 / 4, 1 / 2, 1, 2, 4, 7)  # of the channels of the fast recipe's network: 12 thousand to 8.4 million parameters
 NARROW = (1 / 16, 1 / 8, 1 / 4)  # of the CRNN's channels and units, by its own recipe, once each
+LOOKING = {"pools": CECRNN, "strides": StridedCECRNN}  # with an eighth of their channels and units
 SMOKE_JOB = {"network": "column", "seed": 1, "scale": 1 / 4}
 
 
@@ -79,6 +82,31 @@ class SpellsWhatItCan(CTC):
         """Nothing is refused."""
 
 
+def looking_jobs() -> list[dict[str, Any]]:
+    """Every run as arguments for `train_to_look`, seed by seed."""
+    return [{"layers": layers, "seed": seed} for seed in SEEDS for layers in LOOKING]
+
+
+def train_to_look(layers: str, seed: int) -> Figures:
+    """One training of a small CE-CRNN with ``layers`` of `LOOKING`, as figures, and where its five steps look.
+
+    For each step, in pixels of the test images' width: ``centres`` of the windows, ``looks_at`` the middle by weight of what
+    moves the step, on average over the test images, and ``symbols_at`` the middle of the symbol that it reads. (Cross-entropy
+    has no plateau to wait for, so a small network learns in a minute.)
+    """
+    recipe = replace(EXPERIMENTS["ce_crnn"], network=narrow(LOOKING[layers], 1 / 8), epochs=(15,), learning_rate=1e-3)
+    recipe, train, test = _parts(recipe)
+
+    def where(model: Network) -> Figures:
+        centres = step_centres(model, recipe.width).tolist()
+        fields = [squared_gradients(model, test.images, step) for step in range(len(centres))]
+        middles = np.mean([symbol_middles(text) for text in test.texts], axis=0) * recipe.width / WIDTH
+        looks_at = [centre + off_centre(field, centre).nanmean().item() for field, centre in zip(fields, centres)]
+        return {"centres": centres, "looks_at": looks_at, "symbols_at": middles.tolist()}
+
+    return _figures(f"looking-{layers}", recipe, train, test, seed, where)
+
+
 def remedy_jobs() -> list[dict[str, Any]]:
     """Every run as arguments for `try_remedy`, seed by seed."""
     return [{"remedy": remedy, "seed": seed} for seed in SEEDS for remedy in REMEDIES]
@@ -97,7 +125,15 @@ def _parts(recipe: Experiment) -> tuple[Experiment, Captchas, Captchas]:
     return recipe, train, test
 
 
-def _figures(name: str, recipe: Experiment, train: Captchas, test: Captchas, seed: int) -> dict[str, Any]:
+def _figures(
+    name: str,
+    recipe: Experiment,
+    train: Captchas,
+    test: Captchas,
+    seed: int,
+    measure: Callable[[Network], Figures] = lambda model: {},
+) -> dict[str, Any]:
+    """A training's figures, and whatever ``measure`` finds on its network."""
     checkpoint = checkpoint_of_run(f"{name.replace(' ', '-')}-{recipe.width}-{seed}", train)
     trained = train_on(recipe, train, test, seed, checkpoint=checkpoint)
     for file in checkpoint_files(recipe, checkpoint):
@@ -110,6 +146,7 @@ def _figures(name: str, recipe: Experiment, train: Captchas, test: Captchas, see
         "history": trained.history.digest(),
         "training_seconds": round(sum(trained.history.seconds), 2),
         "arithmetic": arithmetic(),
+        **measure(trained.model),
     }
 
 

@@ -119,16 +119,7 @@ def draw_glyphs(text: str, faces: Sequence[int]) -> np.ndarray:
 
     `faces` holds an index into FACES for each symbol. A text that is too wide so is drawn in the last, narrower one.
     """
-    if not text:
-        raise ValueError("The text is empty; give at least one symbol.")
-    for choice in (faces, [len(FACES) - 1] * len(text)):
-        glyphs = [_glyph(symbol, int(face)) for symbol, face in zip(text, choice, strict=True)]
-        starts = list(accumulate((glyph.advance for glyph in glyphs), initial=math.floor(LEFT)))
-        right = math.ceil(starts[-2] + LEFT % 1 + glyphs[-1].right)
-        if right <= WIDTH:
-            break
-    else:
-        raise ValueError(f"The text {text!r} runs off the image: it needs {right} of {WIDTH} pixels. Use fewer symbols.")
+    glyphs, starts = _lay_out(text, faces)
     canvas = np.zeros((HEIGHT, WIDTH + 2 * MARGIN), np.float32)  # a raster's empty rim may stick out
     for glyph, start in zip(glyphs, starts):
         under = canvas[:, start : start + glyph.ink.shape[1]]
@@ -136,10 +127,36 @@ def draw_glyphs(text: str, faces: Sequence[int]) -> np.ndarray:
     return canvas[:, MARGIN : MARGIN + WIDTH]
 
 
+def symbol_middles(text: str) -> np.ndarray:
+    """``(len(text),)``: the x of the middle of each symbol's ink, undistorted, on average over the typefaces.
+
+    Raises as `draw_glyphs` does.
+    """
+    found = []
+    for face in range(len(FACES)):
+        glyphs, starts = _lay_out(text, [face] * len(text))
+        inked = [np.flatnonzero(glyph.ink.any(axis=0)) for glyph in glyphs]
+        found.append([start - MARGIN + (ink[0] + ink[-1] + 1) / 2 for start, ink in zip(starts, inked)])
+    return np.mean(found, axis=0)
+
+
 class _Glyph(NamedTuple):
     ink: np.ndarray  # (HEIGHT, w) float32; the origin lies MARGIN + LEFT % 1 pixels from its left side
     right: float  # pixels from the origin to the end of the ink
     advance: int  # pixels from the origin to the next glyph's
+
+
+def _lay_out(text: str, faces: Sequence[int]) -> tuple[list[_Glyph], list[int]]:
+    """Each symbol's glyph, and the x of its origin."""
+    if not text:
+        raise ValueError("The text is empty; give at least one symbol.")
+    for choice in (faces, [len(FACES) - 1] * len(text)):
+        glyphs = [_glyph(symbol, int(face)) for symbol, face in zip(text, choice, strict=True)]
+        starts = list(accumulate((glyph.advance for glyph in glyphs), initial=math.floor(LEFT)))
+        right = math.ceil(starts[-2] + LEFT % 1 + glyphs[-1].right)
+        if right <= WIDTH:
+            return glyphs, starts
+    raise ValueError(f"The text {text!r} runs off the image: it needs {right} of {WIDTH} pixels. Use fewer symbols.")
 
 
 @cache

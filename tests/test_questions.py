@@ -9,12 +9,15 @@ from ocrlib import CRNN, EXPERIMENTS, Record, load_captchas, parameter_count, re
 from ocrlib.questions import (
     COLUMN_SCALES,
     KINDS,
+    LOOKING,
     REMEDIES,
     SMOKE_JOB,
     even_symbols,
     half_with_neighbours,
+    looking_jobs,
     remedy_jobs,
     select,
+    train_to_look,
     train_variant,
     try_remedy,
     variant_jobs,
@@ -31,7 +34,7 @@ def small(monkeypatch, tmp_path, captcha_folder):
     monkeypatch.setenv("OCRLIB_RUNS", str(tmp_path / "runs"))
 
 
-@pytest.mark.parametrize("jobs", [variant_jobs, remedy_jobs])
+@pytest.mark.parametrize("jobs", [variant_jobs, looking_jobs, remedy_jobs])
 def test_each_run_once_with_the_seeds_of_the_repetitions(jobs):
     runs = jobs()
     assert len({json.dumps(job, sort_keys=True) for job in runs}) == len(runs)
@@ -61,6 +64,15 @@ def test_texts_that_six_steps_cannot_spell_are_left_out_and_counted(monkeypatch)
     monkeypatch.setattr("ocrlib.questions.load_captchas", lambda width: captchas)
     figures = train_variant("six steps", seed=1, scale=1 / 16, width=100)
     assert figures["left_out"] + figures["unreadable"] == 6 and figures["images"] == 3
+
+
+@pytest.mark.parametrize("layers", LOOKING)
+def test_a_trained_network_says_where_its_steps_look_and_where_the_symbols_stand(layers):
+    figures = train_to_look(layers, seed=1)
+    assert figures["centres"] == {"pools": [31.5, 47.5, 63.5, 79.5, 95.5], "strides": [24, 40, 56, 72, 88]}[layers]
+    assert figures["symbols_at"] == sorted(figures["symbols_at"]) and len(figures["symbols_at"]) == 5
+    assert all(abs(at - centre) < 20 for at, centre in zip(figures["looks_at"], figures["centres"]))
+    assert figures == json.loads(json.dumps(figures))
 
 
 def test_the_smallest_run_repeats_itself():

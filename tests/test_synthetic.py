@@ -10,7 +10,16 @@ from PIL import Image
 from scipy.ndimage import map_coordinates
 
 from ocrlib import synthetic
-from ocrlib.synthetic import HEIGHT, SYMBOLS, WIDTH, SyntheticCaptchas, draw_glyphs, random_text, render_captcha
+from ocrlib.synthetic import (
+    HEIGHT,
+    SYMBOLS,
+    WIDTH,
+    SyntheticCaptchas,
+    draw_glyphs,
+    random_text,
+    render_captcha,
+    symbol_middles,
+)
 from pillow_versions import FINGERPRINT, fingerprint
 
 
@@ -245,3 +254,15 @@ def test_importing_the_generator_imports_no_plotting():
 def test_the_same_seed_gives_the_pixels_it_always_gave():
     """Held by Pillow 10.3 to 13.0; `python tools/pillow_versions.py` installs each of them and looks."""
     assert fingerprint() == FINGERPRINT
+
+
+@pytest.mark.parametrize("text", ["d", "mn25y"])
+def test_a_symbols_middle_is_that_of_its_ink(text):
+    middles = symbol_middles(text)
+    for i, middle in enumerate(middles):
+        edges = []
+        for face in (0, 1):
+            alone = draw_glyphs(text[: i + 1], [face] * (i + 1))
+            alone[:, draw_glyphs(text[:i], [face] * i).any(axis=0) if i else []] = 0
+            edges.append(np.flatnonzero(alone.any(axis=0)))
+        assert middle == pytest.approx(np.mean([(edge[0] + edge[-1] + 1) / 2 for edge in edges]), abs=1)

@@ -51,6 +51,7 @@ STUDIES = {
         "07_cross_validation", cross_validation.cross_validate, cross_validation.jobs(), cross_validation.SMOKE_JOB
     ),
     "08": Study("08_variants", questions.train_variant, questions.variant_jobs(), questions.SMOKE_JOB),
+    "08-looking": Study("08_looking", questions.train_to_look, questions.looking_jobs(), questions.looking_jobs()[0]),
     "08-remedies": Study("08_remedies", questions.try_remedy, questions.remedy_jobs(), questions.remedy_jobs()[0]),
     "10": Study("10_synthetic_to_real", transfer.transfer, transfer.jobs(), transfer.SMOKE_JOB),
 }

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from ocrlib.comparison_plots import COLOURS, MARKERS
-from ocrlib.figures import BLACK, RED, Figure, styled
+from ocrlib.figures import BLACK, BLUE, RED, Figure, styled
 from ocrlib.medians import median_interval
 from ocrlib.redrawing import darkness, redraw
 
@@ -49,6 +49,35 @@ def plot_fields(fields: Mapping[str, Field]) -> Figure:
         ax.set_title(f"{name}: window of {last - first + 1} columns", loc="left", fontsize=10)
         below.set_ylim(0, 1.1)
         below.set_xlabel("x (pixels)", labelpad=1)
+    return figure
+
+
+@styled
+def plot_looking(looks: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], image: Tensor) -> Figure:
+    """A panel a name: where each step's window has its centre, where its symbol stands, and where each run looks.
+
+    ``looks`` has for each name the figures of its runs, as `ocrlib.questions.train_to_look` gives them; ``image`` ``(1, H, W)``
+    lies behind.
+    """
+    figure = Figure(8.2, 1.9 * len(looks) + 0.5, "where the steps of trained networks look, for " + ", ".join(looks))
+    panels = np.atleast_1d(figure.subplots(len(looks), 1, sharex=True))
+    height, width = image.shape[1:]
+    for ax, (name, runs) in zip(panels, looks.items()):
+        ax.imshow(image[0].cpu().numpy(), cmap="gray", vmin=-350, vmax=255, extent=(0, width, 0, len(runs) + 1), aspect="auto")
+        for kind, x, colour, line in (
+            ("middle of the step's window", runs[0]["centres"], BLACK, ":"),
+            ("middle of the symbol it reads", runs[0]["symbols_at"], RED, "-"),
+        ):
+            # Pixel x reaches from x to x + 1.
+            ax.vlines(np.add(x, 0.5), 0, len(runs) + 1, colour, linestyle=line, linewidth=1.6, label=kind)
+        for row, run in enumerate(runs, 1):
+            label = "where it looks, a row for each seed" if row == 1 else None
+            ax.plot(np.add(run["looks_at"], 0.5), np.full(len(run["looks_at"]), row), "o", color=BLUE, markersize=5, label=label)
+        ax.set_title(name, loc="left")
+        ax.set(xlim=(0, width), ylim=(0, len(runs) + 1), yticks=[])
+    panels[-1].set_xlabel("x (pixels)")
+    panels[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.14), ncols=3, fontsize=8.5)
+    figure.tight_layout()
     return figure
 
 

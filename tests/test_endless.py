@@ -33,8 +33,7 @@ def test_a_chunk_depends_on_seed_and_number_alone():
 
 def test_typefaces_and_changes_are_handed_on():
     plain, one_face, off = (
-        EndlessCaptchas(7, 8, 96, **options).chunk(0)
-        for options in ({}, {"faces": (0,)}, {"change": InkChange(y=(3.0, 3.0))})
+        EndlessCaptchas(7, 8, 96, **options).chunk(0) for options in ({}, {"faces": (0,)}, {"change": InkChange(y=(3.0, 3.0))})
     )
     assert plain.fingerprint() != one_face.fingerprint()
     assert plain.texts == off.texts and plain.fingerprint() != off.fingerprint()

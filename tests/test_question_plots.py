@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ocrlib.drawings import draw_captchas
-from ocrlib.question_plots import Field, plot_fields, plot_redrawn, plot_sizes
+from ocrlib.question_plots import Field, plot_fields, plot_looking, plot_redrawn, plot_sizes
 
 
 def test_a_field_is_shown_between_the_ends_of_its_window():
@@ -16,6 +16,17 @@ def test_a_field_is_shown_between_the_ends_of_its_window():
     assert [float(line.get_xdata()[0]) for line in picture.lines] == [40.5, 30, 51]
     assert picture.images[0].get_array().max() == 2.0, "the root of the squared gradients"
     assert "21 columns" in picture.get_title(loc="left") and below.get_xlabel() == "x (pixels)"
+
+
+def test_every_runs_looks_are_drawn_beside_centres_and_symbols():
+    run = {"centres": [10.0, 20.0], "looks_at": [8.0, 17.0], "symbols_at": [8.0, 18.0]}
+    figure = plot_looking({"pools": [run, {**run, "looks_at": [9.0, 19.0]}], "strides": [run]}, torch.zeros(1, 32, 40))
+    pools, strides = figure.axes
+    centres, symbols = pools.collections
+    assert [path[0, 0] for path in centres.get_segments()] == [10.5, 20.5]
+    assert [path[0, 0] for path in symbols.get_segments()] == [8.5, 18.5]
+    assert [list(line.get_xdata()) for line in pools.lines] == [[8.5, 17.5], [9.5, 19.5]]
+    assert len(strides.lines) == 1 and strides.get_title(loc="left") == "strides" and strides.get_xlabel() == "x (pixels)"
 
 
 def test_sizes_are_in_order_and_no_run_is_lost_on_a_logarithmic_axis():

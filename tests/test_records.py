@@ -308,9 +308,7 @@ def test_a_recipe_is_recorded_with_its_figures_and_repeated(path, small_recipe):
 
 
 @pytest.mark.parametrize("stopped_at", [1, 15])  # steps: in the first part and in the second
-def test_a_recipe_that_was_stopped_in_training_is_not_recorded_and_goes_on(
-    path, tmp_path, small_recipe, monkeypatch, stopped_at
-):
+def test_a_recipe_that_was_stopped_in_training_is_not_recorded_and_goes_on(path, tmp_path, small_recipe, monkeypatch, stopped_at):
     undisturbed = run_recipe("crnn")["history"]
     step, steps = loop.Loop.step, []
 

@@ -63,9 +63,7 @@ class CellsExporter(HTMLExporter):
     """The cells alone, in the markup of JupyterLab: head, styles and scripts are the site's own."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(
-            template_name="lab", template_file="base.html.j2", exclude_input_prompt=True, exclude_output_prompt=True
-        )
+        super().__init__(template_name="lab", template_file="base.html.j2", exclude_input_prompt=True, exclude_output_prompt=True)
         self.folder = folder
 
     @pass_context

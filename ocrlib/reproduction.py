@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import torch
+from torch.utils.data import random_split
+
+from ocrlib.experiments import EXPERIMENTS
+from ocrlib.manifest import published
 from ocrlib.records import Record
 
 REPORTED_SEED, REPORTED_SPLIT = 42069, 42
@@ -40,3 +45,14 @@ def select(
         and not (other_splits and record.arguments["split_seed"] == REPORTED_SPLIT)
     ]
     return sorted(found, key=lambda record: order.index(record.arguments))
+
+
+def texts_tested(recipe: str, split_seed: int = REPORTED_SPLIT) -> list[str]:
+    """The published labels of the images that a recipe is tested on, in their order; the images need not be there.
+
+    It is the split of `ocrlib.split`: drawn over the labels in their order.
+    """
+    experiment = EXPERIMENTS[recipe]
+    sizes = experiment.train, experiment.test
+    labels = sorted(published())[: sum(sizes)]
+    return list(random_split(labels, sizes, generator=torch.Generator().manual_seed(split_seed))[1])

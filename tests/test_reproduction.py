@@ -2,8 +2,11 @@
 
 import json
 
-from ocrlib import EXPERIMENTS, Record
-from ocrlib.reproduction import SMOKE_JOB, jobs, select
+import pytest
+from committed import ROOT
+
+from ocrlib import EXPERIMENTS, Record, load_captchas, read_records, split
+from ocrlib.reproduction import SMOKE_JOB, jobs, select, texts_tested
 
 
 def runs(recipe: str, **wanted: int) -> list[dict]:
@@ -39,3 +42,19 @@ def test_runs_are_found_by_split_and_width_in_the_order_they_were_planned():
     assert [job["seed"] for job in found(recipe="crnn", split_seed=42)] == [42069, 1, 2, 3, 4]
     assert [job["split_seed"] for job in found(recipe="crnn", other_splits=True)] == [1, 2, 3]
     assert {job["width"] for job in found(recipe="crnn", width=100)} == {100}
+
+
+@pytest.mark.parametrize("recipe, split_seed", [("crnn", 42), ("modified_crnn", 1), ("ce_crnn", 42)])
+def test_the_texts_of_a_split_are_known_without_the_images(recipe, split_seed, real_folder, monkeypatch):
+    monkeypatch.setenv("OCRLIB_DATA", str(real_folder))
+    parts = split(load_captchas(), (EXPERIMENTS[recipe].train, EXPERIMENTS[recipe].test), split_seed)
+    assert texts_tested(recipe, split_seed) == parts[1].texts
+
+
+def test_what_was_misread_was_tested():
+    records = read_records(ROOT / "notebooks" / "records" / "07_reproduction.jsonl")
+    assert len(records) > 0
+    for record in records:
+        tested = texts_tested(record.arguments["recipe"], record.arguments["split_seed"])
+        assert len(tested) == record.figures["images"]
+        assert {true for _, true in record.figures["mistakes"]} <= set(tested)

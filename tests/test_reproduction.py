@@ -13,10 +13,10 @@ def runs(recipe: str, **wanted: int) -> list[dict]:
     return [job for job in jobs() if job["recipe"] == recipe and wanted.items() <= job.items()]
 
 
-def test_each_recipe_has_five_seeds_on_the_reported_split_and_three_other_splits():
+def test_each_recipe_has_five_seeds_or_more_on_the_reported_split_and_three_other_splits():
     for recipe in ("crnn", "modified_crnn", "ce_crnn"):
         narrow = [job for job in runs(recipe) if "width" not in job]
-        assert len({job["seed"] for job in narrow if job["split_seed"] == 42}) == 5
+        assert len({job["seed"] for job in narrow if job["split_seed"] == 42}) == (10 if recipe == "modified_crnn" else 5)
         assert len({job["split_seed"] for job in narrow} - {42}) == 3
         assert narrow[0] == {"recipe": recipe, "seed": 42069, "split_seed": 42}, "the reported run itself comes first"
 

@@ -42,6 +42,19 @@ def spread(values: Sequence[float], confidence: float = 0.95) -> Spread:
     return Spread(mean, deviation, float(values.min()), float(values.max()), mean - half, mean + half, int(values.size))
 
 
+def next_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Between which bounds one more value falls, if it is drawn like ``values``, and these are like draws from a bell curve.
+
+    Mean and standard deviation are not known but estimated, so the bounds are wider than two deviations (G. J. Hahn and
+    W. Q. Meeker, "Statistical Intervals", 4.7). Raises ``ValueError`` for fewer than two values.
+    """
+    from scipy.stats import t
+
+    found = spread(values)
+    half = float(t.ppf((1 + confidence) / 2, found.count - 1)) * found.deviation * (1 + 1 / found.count) ** 0.5
+    return found.mean - half, found.mean + half
+
+
 def prediction_interval(successes: int, trials: int, more: int, confidence: float = 0.95) -> tuple[int, int]:
     """Between which counts a second lot of ``more`` trials falls, after ``successes`` in ``trials``, if all are alike.
 

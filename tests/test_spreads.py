@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ocrlib.spreads import prediction_interval, spread
+from ocrlib.spreads import next_interval, prediction_interval, spread
 
 
 def test_mean_and_interval_by_hand():
@@ -28,6 +28,14 @@ def test_the_interval_of_the_mean_covers_it_as_often_as_promised():
     draws = np.random.default_rng(0).normal(7.0, 2.0, (2000, 5))
     covered = [found.low <= 7.0 <= found.high for found in map(spread, draws)]
     assert np.mean(covered) == pytest.approx(0.95, abs=0.015)
+
+
+def test_the_next_value_falls_where_it_is_predicted():
+    draws = np.random.default_rng(0).normal(7.0, 2.0, (2000, 6))
+    bounds = [next_interval(values[:5]) for values in draws]
+    assert np.mean([low <= value <= high for (low, high), value in zip(bounds, draws[:, 5])]) == pytest.approx(0.95, abs=0.015)
+    low, high = next_interval([1.0, 2.0, 3.0])
+    assert (low + high) / 2 == pytest.approx(2.0) and (high - low) / 2 == pytest.approx(4.302653 * (4 / 3) ** 0.5)
 
 
 def test_a_second_lot_falls_where_it_is_predicted():

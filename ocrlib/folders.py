@@ -66,12 +66,13 @@ def try_read(file: Path, width: int, height: int) -> Picture | Exception:
         return error
 
 
-def list_images(folder: Path, inside: bool = True) -> tuple[list[Path], list[str]]:
-    """Image files of a folder, sorted by name, and remarks on what else lies there. Raises as `read_folder` does."""
+def list_images(folder: Path, inside: bool = True, labels: Path | None = None) -> tuple[list[Path], list[str]]:
+    """Image files of a folder, sorted by name, and remarks on what else lies there but ``labels``. Raises as `read_folder` does."""
     entries = _entries(folder)
     folders = [entry for entry in entries if entry.is_dir()]
     files = [entry for entry in entries if _looks_like_image(entry)]
-    strangers = {entry.name for entry in entries} - {file.name for file in files}
+    strangers = {entry.name for entry in entries if labels is None or entry.resolve() != labels.resolve()}
+    strangers -= {file.name for file in files}
     others = sorted(name + ("/" if (folder / name).is_dir() else "") for name in strangers)
     if files:
         again = _doubled(folders, files)
@@ -83,7 +84,7 @@ def list_images(folder: Path, inside: bool = True) -> tuple[list[Path], list[str
         return files, remarks
     filled = [entry for entry in folders if not _hidden(entry.name) and any(map(_looks_like_image, _entries(entry)))]
     if inside and len(filled) == 1:
-        files, remarks = list_images(filled[0], inside=False)
+        files, remarks = list_images(filled[0], inside=False, labels=labels)
         return files, [f"{folder} holds no images itself; those of {filled[0].name}/ inside it were read.", *remarks]
     raise FileNotFoundError(_no_images(folder, others, filled))
 

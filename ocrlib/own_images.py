@@ -35,7 +35,7 @@ def load_folder(
     without a line and lines without a file.
     """
     folder = Path(folder)
-    files, remarks = list_images(folder)
+    files, remarks = list_images(folder, labels=labels and Path(labels))
     for remark in remarks:
         warnings.warn(remark, stacklevel=2)
     texts = {file.name: file.stem.partition("_")[0] for file in files} if labels is None else _read_labels(Path(labels))

@@ -35,6 +35,12 @@ def test_two_images_of_one_text(tmp_path):
     assert load_folder(tmp_path, width=64, height=16).texts == ["A17", "A17", "B2"]
 
 
+def test_a_csv_file_that_lies_among_the_images_is_not_said_to_be_left_out(tmp_path, recwarn):
+    make_serials(tmp_path, 4, seed=1, labels=tmp_path / "texts.csv")
+    assert len(load_folder(tmp_path, width=64, labels=tmp_path / "texts.csv").texts) == 4
+    assert not recwarn.list
+
+
 def test_what_else_lies_in_the_folder_is_said(folder):
     (folder / "notes.txt").write_text("not an image")
     with pytest.warns(UserWarning, match="Left out of .*notes.txt"):

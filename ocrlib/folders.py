@@ -67,7 +67,7 @@ def try_read(file: Path, width: int, height: int) -> Picture | Exception:
 
 
 def list_images(folder: Path, inside: bool = True, labels: Path | None = None) -> tuple[list[Path], list[str]]:
-    """Image files of a folder, sorted by name, and remarks on what else lies there but ``labels``. Raises as `read_folder` does."""
+    """Image files of a folder, sorted by name, and remarks on all else but a file ``labels``. Raises as `read_folder` does."""
     entries = _entries(folder)
     folders = [entry for entry in entries if entry.is_dir()]
     files = [entry for entry in entries if _looks_like_image(entry)]

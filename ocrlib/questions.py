@@ -153,12 +153,8 @@ def _figures(
 Remedied = tuple[Experiment, Captchas, Captchas]  # recipe, training images, test images
 
 
-def _wider(width: int, recipe: Experiment) -> Remedied:
-    return _parts(replace(recipe, width=width))
-
-
-def _augmented(recipe: Experiment) -> Remedied:
-    return _parts(replace(recipe, augment=RandomAffine()))
+def _changed(recipe: Experiment, **changes: Any) -> Remedied:
+    return _parts(replace(recipe, **changes))
 
 
 def _resampled(weigh: Callable[[Captchas], np.ndarray], recipe: Experiment) -> Remedied:
@@ -190,11 +186,14 @@ def even_symbols(captchas: Captchas) -> np.ndarray:
 
 
 REMEDIES: dict[str, Callable[[Experiment], Remedied]] = {
-    "15 steps": functools.partial(_wider, 256),
-    "20 steps": functools.partial(_wider, 336),
-    "augmentation": _augmented,
+    "15 steps": functools.partial(_changed, width=256),
+    "20 steps": functools.partial(_changed, width=336),
+    "augmentation": functools.partial(_changed, augment=RandomAffine()),
     "half with neighbours": functools.partial(_resampled, half_with_neighbours),
     "even symbols": functools.partial(_resampled, even_symbols),
+    # Augmentation needs longer; what longer alone does stands beside it.
+    "80 epochs": functools.partial(_changed, epochs=(80,)),
+    "80 epochs, augmentation": functools.partial(_changed, epochs=(80,), augment=RandomAffine()),
 }
 
 

@@ -165,6 +165,11 @@ def _resampled(weigh: Callable[[Captchas], np.ndarray], recipe: Experiment) -> R
     return recipe, train.subset(np.sort(chosen)), test
 
 
+def even_chances(captchas: Captchas) -> np.ndarray:
+    """Equal weights ``(N,)``."""
+    return np.ones(len(captchas))
+
+
 def half_with_neighbours(captchas: Captchas) -> np.ndarray:
     """Weights ``(N,)`` under which every second text drawn holds equal neighbours."""
     held = np.array([equal_neighbours(text) > 0 for text in captchas.texts])
@@ -194,6 +199,8 @@ REMEDIES: dict[str, Callable[[Experiment], Remedied]] = {
     # Augmentation needs longer; what longer alone does stands beside it.
     "80 epochs": functools.partial(_changed, epochs=(80,)),
     "80 epochs, augmentation": functools.partial(_changed, epochs=(80,), augment=RandomAffine()),
+    # Whatever is drawn with replacement has fewer different images; what that alone does.
+    "drawn evenly": functools.partial(_resampled, even_chances),
 }
 
 

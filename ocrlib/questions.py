@@ -94,7 +94,7 @@ def train_to_look(layers: str, seed: int) -> Figures:
     moves the step, on average over the test images, and ``symbols_at`` the middle of the symbol that it reads. (Cross-entropy
     has no plateau to wait for, so a small network learns in a minute.)
     """
-    recipe = replace(EXPERIMENTS["ce_crnn"], network=narrow(LOOKING[layers], 1 / 8), epochs=(15,), learning_rate=1e-3)
+    recipe = replace(EXPERIMENTS["ce_crnn"], network=narrow(LOOKING[layers], 1 / 8), epochs=(40,), learning_rate=1e-3)
     recipe, train, test = _parts(recipe)
 
     def where(model: Network) -> Figures:

@@ -71,8 +71,8 @@ def list_images(folder: Path, inside: bool = True, labels: Path | None = None) -
     entries = _entries(folder)
     folders = [entry for entry in entries if entry.is_dir()]
     files = [entry for entry in entries if _looks_like_image(entry)]
-    strangers = {entry.name for entry in entries if labels is None or entry.resolve() != labels.resolve()}
-    strangers -= {file.name for file in files}
+    read_otherwise = labels and labels.resolve()
+    strangers = {entry.name for entry in entries if entry.resolve() != read_otherwise} - {file.name for file in files}
     others = sorted(name + ("/" if (folder / name).is_dir() else "") for name in strangers)
     if files:
         again = _doubled(folders, files)

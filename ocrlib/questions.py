@@ -90,9 +90,9 @@ def looking_jobs() -> list[dict[str, Any]]:
 def train_to_look(layers: str, seed: int) -> Figures:
     """One training of a small CE-CRNN with ``layers`` of `LOOKING`, as figures, and where its five steps look.
 
-    For each step, in pixels of the test images' width: ``centres`` of the windows, ``looks_at`` the middle by weight of what
-    moves the step, on average over the test images, and ``symbols_at`` the middle of the symbol that it reads. (Cross-entropy
-    has no plateau to wait for, so a small network learns in a minute.)
+    For each step, in columns of the test images, counted from 0: ``centres`` of the windows, ``looks_at`` the middle by weight
+    of what moves the step, on average over the test images, and ``symbols_at`` the middle of the symbol that it reads.
+    (Cross-entropy has no plateau to wait for, so a small network learns in a minute.)
     """
     recipe = replace(EXPERIMENTS["ce_crnn"], network=narrow(LOOKING[layers], 1 / 8), epochs=(40,), learning_rate=1e-3)
     recipe, train, test = _parts(recipe)
@@ -100,7 +100,8 @@ def train_to_look(layers: str, seed: int) -> Figures:
     def where(model: Network) -> Figures:
         centres = step_centres(model, recipe.width).tolist()
         fields = [squared_gradients(model, test.images, step) for step in range(len(centres))]
-        middles = np.mean([symbol_middles(text) for text in test.texts], axis=0) * recipe.width / WIDTH
+        # Half a pixel off: from distances to the left edge to columns, whose own centres stand half a pixel further right.
+        middles = np.mean([symbol_middles(text) for text in test.texts], axis=0) * recipe.width / WIDTH - 0.5
         looks_at = [centre + off_centre(field, centre).nanmean().item() for field, centre in zip(fields, centres)]
         return {"centres": centres, "looks_at": looks_at, "symbols_at": middles.tolist()}
 

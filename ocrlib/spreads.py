@@ -42,7 +42,7 @@ def spread(values: Sequence[float], confidence: float = 0.95) -> Spread:
     return Spread(mean, deviation, float(values.min()), float(values.max()), mean - half, mean + half, int(values.size))
 
 
-def next_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+def value_prediction_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
     """Between which bounds one more value falls, if it is drawn like ``values``, and these are like draws from a bell curve.
 
     Mean and standard deviation are not known but estimated, so the bounds are wider than two deviations (G. J. Hahn and
@@ -55,7 +55,7 @@ def next_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[fl
     return found.mean - half, found.mean + half
 
 
-def prediction_interval(successes: int, trials: int, more: int, confidence: float = 0.95) -> tuple[int, int]:
+def count_prediction_interval(successes: int, trials: int, more: int, confidence: float = 0.95) -> tuple[int, int]:
     """Between which counts a second lot of ``more`` trials falls, after ``successes`` in ``trials``, if all are alike.
 
     The beta-binomial distribution that follows from Jeffreys' prior (A. Gelman et al., "Bayesian Data Analysis", 2.4 and 2.8).

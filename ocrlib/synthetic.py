@@ -130,6 +130,8 @@ def draw_glyphs(text: str, faces: Sequence[int]) -> np.ndarray:
 def symbol_middles(text: str) -> np.ndarray:
     """``(len(text),)``: the x of the middle of each symbol's ink, undistorted, on average over the typefaces.
 
+    In pixels from the image's left edge: pixel x reaches from x to x + 1.
+
     Raises as `draw_glyphs` does.
     """
     found = []

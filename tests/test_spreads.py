@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ocrlib.spreads import next_interval, prediction_interval, spread
+from ocrlib.spreads import count_prediction_interval, spread, value_prediction_interval
 
 
 def test_mean_and_interval_by_hand():
@@ -32,9 +32,9 @@ def test_the_interval_of_the_mean_covers_it_as_often_as_promised():
 
 def test_the_next_value_falls_where_it_is_predicted():
     draws = np.random.default_rng(0).normal(7.0, 2.0, (2000, 6))
-    bounds = [next_interval(values[:5]) for values in draws]
+    bounds = [value_prediction_interval(values[:5]) for values in draws]
     assert np.mean([low <= value <= high for (low, high), value in zip(bounds, draws[:, 5])]) == pytest.approx(0.95, abs=0.015)
-    low, high = next_interval([1.0, 2.0, 3.0])
+    low, high = value_prediction_interval([1.0, 2.0, 3.0])
     assert (low + high) / 2 == pytest.approx(2.0) and (high - low) / 2 == pytest.approx(4.302653 * (4 / 3) ** 0.5)
 
 
@@ -43,6 +43,6 @@ def test_a_second_lot_falls_where_it_is_predicted():
     hits = []
     for share in rng.beta(0.5, 0.5, 2000):
         first, second = rng.binomial([1250, 1250], share)
-        low, high = prediction_interval(first, 1250, 1250)
+        low, high = count_prediction_interval(first, 1250, 1250)
         hits.append(low <= second <= high)
     assert np.mean(hits) == pytest.approx(0.955, abs=0.02)  # counts are whole: a little more than 95 %

@@ -262,7 +262,7 @@ def test_a_symbols_middle_is_that_of_its_ink(text):
     for i, middle in enumerate(middles):
         edges = []
         for face in (0, 1):
-            alone = draw_glyphs(text[: i + 1], [face] * (i + 1))
-            alone[:, draw_glyphs(text[:i], [face] * i).any(axis=0) if i else []] = 0
-            edges.append(np.flatnonzero(alone.any(axis=0)))
-        assert middle == pytest.approx(np.mean([(edge[0] + edge[-1] + 1) / 2 for edge in edges]), abs=1)
+            before = draw_glyphs(text[:i], [face] * i) if i else 0
+            edges.append(np.flatnonzero((draw_glyphs(text[: i + 1], [face] * (i + 1)) != before).any(axis=0)))
+        seen = np.mean([(edge[0] + edge[-1] + 1) / 2 for edge in edges])
+        assert middle == pytest.approx(seen, abs=0.25), "beside a neighbour one faint column of one face may be hidden"

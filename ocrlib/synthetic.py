@@ -17,6 +17,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch.utils.data import Dataset
 
+from ocrlib.noise_curves import CURVES, add_noise_curve
+
 # ---------------------------------------------------------------------------------------------------------------
 # The constants. Source K: kaptcha's public source code. Source M: measured on the published images.
 # Source F: fitted to the average of all published images, without their labels (the noise curves were divided out).
@@ -34,9 +36,6 @@ GAP = 2  # pixels added to a glyph's ink width (rounded down) to find where the 
 WATER_CENTRE, WATER_RADIUS = (100, 25), 50  # pixels; K
 WATER_AMPLITUDE, WATER_WAVELENGTH, WATER_PHASE = 1.5, 2.0, 10.0  # K
 RIPPLE_AMPLITUDE, RIPPLE_WAVELENGTH = (2.6, 1.7), (15.0, 5.0)  # along x, along y; K
-CURVES = ((0.1, 0.1, 0.25, 0.25), (0.1, 0.25, 0.5, 0.9))  # x of the four control points, as parts of WIDTH; K
-FLATNESS = 2.0  # pixels a curve may stray from its straight pieces; K
-LINE_WIDTHS = (3.6, 2.7, 1.8)  # pixels: first piece, second piece, all the others; K
 DARKEST, LIGHTEST = 192, 255  # grey levels of the background, top left and bottom right; K
 JPEG_QUALITY = 75  # M: with it, the empty margins of the published PNGs come out equal, pixel by pixel
 # ---------------------------------------------------------------------------------------------------------------
@@ -240,58 +239,7 @@ def _sampling(source: Callable) -> tuple[np.ndarray, np.ndarray]:
     return np.array(corners, np.intp), np.array(weights, np.float32)
 
 
-# --- Noise curves, background, JPEG ----------------------------------------------------------------------------
-
-
-def add_noise_curve(clear: np.ndarray, fractions: tuple[float, ...], heights: np.ndarray) -> None:
-    """Draw one noise curve into `clear` (1 = no ink), in place.
-
-    The curve is a cubic Bezier with control points (WIDTH * fractions[k], HEIGHT * heights[k]), as straight pieces.
-    """
-    points = flatten([complex(WIDTH * x, HEIGHT * float(y)) for x, y in zip(fractions, heights)])
-    # kaptcha rounds down to whole pixels here; Java then draws through the pixel's middle, hence the half.
-    points = [complex(int(p.real) + 0.5, int(p.imag) + 0.5) for p in points]
-    for k, (start, end) in enumerate(zip(points, points[1:])):
-        _add_line(clear, start, end, LINE_WIDTHS[min(k, len(LINE_WIDTHS) - 1)])
-
-
-def flatten(curve: list[complex], depth: int = 10) -> list[complex]:
-    """Cut a cubic Bezier (4 control points, x + yj) into straight pieces, as Java's FlatteningPathIterator does.
-
-    A piece is halved until its inner control points lie less than FLATNESS from its chord, `depth` times at most.
-    """
-    a, b, c, d = curve
-    if depth == 0 or max(_distance(b, a, d), _distance(c, a, d)) < FLATNESS:
-        return [a, d]
-    ab, bc, cd = (a + b) / 2, (b + c) / 2, (c + d) / 2  # de Casteljau's halving
-    abc, bcd = (ab + bc) / 2, (bc + cd) / 2
-    middle = (abc + bcd) / 2
-    return flatten([a, ab, abc, middle], depth - 1) + flatten([middle, bcd, cd, d], depth - 1)[1:]
-
-
-def _distance(point: complex, start: complex, end: complex) -> float:
-    """From a point to the straight piece between two others, in pixels."""
-    chord = end - start
-    if not chord:
-        return abs(point - start)
-    along = ((point - start) * chord.conjugate()).real / abs(chord) ** 2
-    return abs(point - start - min(max(along, 0), 1) * chord)
-
-
-def _add_line(clear: np.ndarray, start: complex, end: complex, width: float) -> None:
-    """A smooth-edged black line with square ends (Java's default), drawn into `clear` in place."""
-    length, reach = abs(end - start), math.ceil(width) + 1
-    left, right = sorted((start.real, end.real))
-    top, bottom = sorted((start.imag, end.imag))
-    left, top = max(int(left) - reach, 0), max(int(top) - reach, 0)
-    patch = clear[top : int(bottom) + reach + 1, left : int(right) + reach + 1]
-    direction, middle = (end - start) / length if length else 1, (start + end) / 2
-    x = np.arange(patch.shape[1], dtype=np.float32) + (left + 0.5 - middle.real)
-    y = (np.arange(patch.shape[0], dtype=np.float32) + (top + 0.5 - middle.imag))[:, None]
-    # Ink covers a pixel by how far its middle lies inside the line: that is within 0.04 of what Java draws.
-    along = (length + width + 1) / 2 - np.abs(x * direction.real + y * direction.imag)
-    across = (width + 1) / 2 - np.abs(y * direction.real - x * direction.imag)
-    patch *= 1 - np.clip(along, 0, 1) * np.clip(across, 0, 1)
+# --- Background and JPEG ---------------------------------------------------------------------------------------
 
 
 @cache

@@ -99,6 +99,8 @@ def plot_sizes(series: Mapping[str, Sequence[tuple[float, Sequence[float]]]], ac
         for size, cers in points:
             ax.plot(np.full(len(cers), size), np.maximum(cers, floor), ".", color=colour, alpha=0.4, markersize=5)
     ax.set(xscale="log", yscale="log", xlabel=across, ylabel="CER", title=title)
+    for set_formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
+        set_formatter(lambda cer, _: f"{cer:g}" if f"{cer:e}"[0] in "124" else "")  # 0.002, as in the text: no powers of ten
     ax.grid(True)
     ax.legend()
     figure.tight_layout()

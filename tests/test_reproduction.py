@@ -16,14 +16,14 @@ def runs(recipe: str, **wanted: int) -> list[dict]:
 def test_each_recipe_has_five_seeds_or_more_on_the_reported_split_and_three_other_splits():
     for recipe in ("crnn", "modified_crnn", "ce_crnn"):
         narrow = [job for job in runs(recipe) if "width" not in job]
-        assert len({job["seed"] for job in narrow if job["split_seed"] == 42}) == (10 if recipe == "modified_crnn" else 5)
+        assert len({job["seed"] for job in narrow if job["split_seed"] == 42}) == (5 if recipe == "crnn" else 10)
         assert len({job["split_seed"] for job in narrow} - {42}) == 3
         assert narrow[0] == {"recipe": recipe, "seed": 42069, "split_seed": 42}, "the reported run itself comes first"
 
 
-def test_the_crnn_has_the_same_seeds_at_the_width_that_was_meant():
+def test_the_crnn_has_the_first_three_of_its_seeds_at_the_width_that_was_meant():
     meant = runs("crnn", width=100)
-    assert [job["seed"] for job in meant] == [job["seed"] for job in runs("crnn", split_seed=42) if "width" not in job]
+    assert [job["seed"] for job in meant] == [job["seed"] for job in runs("crnn", split_seed=42) if "width" not in job][:3]
     assert EXPERIMENTS["crnn"].width == 80
 
 

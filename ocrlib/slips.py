@@ -41,8 +41,12 @@ def _kind(read: str, text: str, position: int | None) -> str:
         return extra
     true = text[position]
     if not read:
-        return beside if true in (text[position - 1 : position], text[position + 1 : position + 2]) else elsewhere
+        return beside if _beside_equal(text, position) else elsewhere
     return n_and_m if {read, true} == {"n", "m"} else another
+
+
+def _beside_equal(text: str, position: int) -> bool:
+    return text[position] in (text[position - 1 : position], text[position + 1 : position + 2])
 
 
 def count_kinds(mistakes: Mistakes) -> dict[str, int]:
@@ -71,3 +75,15 @@ def misread_shares(mistakes: Mistakes, texts: int, neighbours: int) -> tuple[flo
         raise ValueError(f"{neighbours} of {texts} texts hold equal neighbours; there is nothing to compare.")
     hit = Counter(equal_neighbours(true) > 0 for _, true in mistakes)
     return hit[True] / neighbours, hit[False] / (texts - neighbours)
+
+
+def missed_beside_equal(mistakes: Mistakes, texts: Sequence[str], readings: int = 1) -> float:
+    """Which share of the symbols that stand beside their equal was missed, 0 to 1.
+
+    ``texts`` are the true texts, the misread ones among them; ``mistakes`` are of as many ``readings`` of them all. Raises
+    ``ValueError`` if no text holds equal neighbours.
+    """
+    symbols = sum(_beside_equal(text, position) for text in texts for position in range(len(text)))
+    if not symbols:
+        raise ValueError(f"None of the {len(texts)} texts holds equal neighbours, so none can be missed.")
+    return count_kinds(mistakes)[KINDS_OF_SLIP[0]] / (symbols * readings)

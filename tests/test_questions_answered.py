@@ -13,7 +13,7 @@ from ocrlib.medians import median_interval
 from ocrlib.questions import select
 from ocrlib.reproduction import REPORTED_SPLIT, texts_tested
 from ocrlib.reproduction import select as select_reported
-from ocrlib.slips import KINDS_OF_SLIP, count_kinds, slips
+from ocrlib.slips import missed_beside_equal, slips
 from ocrlib.variants import OriginalCRNN
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -69,8 +69,7 @@ def test_what_goes_wrong_with_ten_steps(reported):
     mistakes = [mistake for record in found for mistake in record.figures["mistakes"]]
     symbols = Counter("".join(texts))
     wrong = Counter(slip.true for read, true in mistakes for slip in slips(read, true) if slip.true)
-    beside = sum(text[i] in (text[i - 1 : i], text[i + 1 : i + 2]) for text in texts for i in range(5))
-    missed = count_kinds(mistakes)[KINDS_OF_SLIP[0]] / (beside * len(found))
+    missed = missed_beside_equal(mistakes, texts, len(found))
     m, every = wrong["m"] / symbols["m"] / len(found), wrong.total() / symbols.total() / len(found)
     assert f"{missed:.1%} are missed".replace("%", " %") in ANSWERS["6"]
     assert f"`m` is wrong in {m:.1%} of its places, all symbols in {every:.1%}".replace("%", " %") in ANSWERS["6"]

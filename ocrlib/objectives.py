@@ -112,8 +112,9 @@ class CTC(Objective):
             targets = targets.to(logits.device)
         log_probs = logits.float().log_softmax(2)  # (T, N, C)
         steps, batch, _ = log_probs.shape
-        input_lengths = torch.full((batch,), steps, dtype=torch.int32 if route.name == "cudnn" else torch.int64)
-        lengths = target_lengths.to(input_lengths.dtype)
+        # Lengths as numbers: given as int32 tensors on the CPU, they send cuDNN's route to a kernel that wants them on the GPU,
+        # which fails in torch 2.5 to 2.7 (pytorch/pytorch#152421).
+        input_lengths, lengths = [steps] * batch, target_lengths.tolist()
         return F.ctc_loss(log_probs, targets, input_lengths, lengths, blank=self.alphabet.blank, zero_infinity=True)
 
     def decode(self, logits: Tensor) -> list[str]:

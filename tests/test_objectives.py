@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional as F
 
 from ocrlib import CECRNN, CRNN, CTC, Alphabet, CrossEntropy, ModifiedCRNN, ctc_route, seed_everything
 from ocrlib.statistics import ctc_min_steps
@@ -163,3 +164,18 @@ def test_every_ctc_route_gives_the_same_loss(monkeypatch):
         monkeypatch.setattr(objectives, "ctc_route", lambda device, name=route: objectives.Route(name, ""))
         losses.append(CTC(ALPHABET).loss(logits, *batch))
     assert torch.allclose(losses[0], losses[1]) and torch.equal(losses[0], losses[2])
+
+
+def test_cudnn_is_given_what_it_takes(monkeypatch):
+    """One row of int32 targets on the CPU, lengths as numbers (tensors lead elsewhere, by torch's source), full length."""
+    from ocrlib import objectives
+
+    calls = []
+    monkeypatch.setattr(objectives, "ctc_route", lambda device: objectives.Route("cudnn", ""))
+    monkeypatch.setattr(F, "ctc_loss", lambda *arguments, **options: calls.append((arguments, options)))
+    CTC(ALPHABET).loss(torch.randn(7, 3, 4), *ALPHABET.encode_batch(["ab", "cca", "b"]))
+    (((log_probs, targets, input_lengths, lengths), options),) = calls
+    assert (log_probs.dtype, log_probs.ndim) == (torch.float32, 3)
+    assert (targets.dtype, targets.device.type, targets.tolist()) == (torch.int32, "cpu", [1, 2, 3, 3, 1, 2])
+    assert targets.is_contiguous()
+    assert (input_lengths, lengths, options["blank"]) == ([7, 7, 7], [2, 3, 1], 0)

@@ -12,6 +12,7 @@ from ocrlib.comparison_plots import COLOURS, MARKERS
 from ocrlib.figures import BLACK, BLUE, RED, Figure, styled
 from ocrlib.medians import median_interval
 from ocrlib.redrawing import darkness, redraw
+from ocrlib.synthetic import symbol_middles
 
 
 class Field(NamedTuple):
@@ -83,24 +84,23 @@ def plot_looking(looks: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], i
 
 @styled
 def plot_sizes(series: Mapping[str, Sequence[tuple[float, Sequence[float]]]], across: str, title: str) -> Figure:
-    """For each name, its points (size, CERs of the runs): every run as a dot, medians with intervals joined by a line.
+    """For each name, its points (size, CERs of the runs): every run as a dot, medians with intervals (`median_interval`).
 
-    Both axes are logarithmic; a CER of 0 is drawn below all others.
+    The sizes' axis is logarithmic. Runs of one size stand a little beside each other, so that equal ones can be counted.
     """
     figure = Figure(8.2, 4.2, f"{title}: CER against {across} for {', '.join(series)}")
     ax = figure.subplots()
-    floor = 0.6 * min(cer for points in series.values() for _, cers in points for cer in cers if cer > 0)
     for (name, points), colour, marker in zip(series.items(), COLOURS, MARKERS):
         points = sorted(points)
         sizes = [size for size, _ in points]
         medians = [median_interval(cers) for _, cers in points]
-        ax.plot(sizes, [max(m.median, floor) for m in medians], color=colour, marker=marker, markersize=6, label=name)
-        ax.vlines(sizes, [max(m.low, floor) for m in medians], [max(m.high, floor) for m in medians], colour, alpha=0.6)
+        ax.plot(sizes, [m.median for m in medians], marker, color=colour, markersize=8, label=f"{name}: median")
+        ax.vlines(sizes, [m.low for m in medians], [m.high for m in medians], colour, alpha=0.5)
         for size, cers in points:
-            ax.plot(np.full(len(cers), size), np.maximum(cers, floor), ".", color=colour, alpha=0.4, markersize=5)
-    ax.set(xscale="log", yscale="log", xlabel=across, ylabel="CER", title=title)
-    for set_formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
-        set_formatter(lambda cer, _: f"{cer:g}" if f"{cer:e}"[0] in "124" else "")  # 0.002, as in the text: no powers of ten
+            beside = size * 1.04 ** (1.5 + np.arange(len(cers)))
+            ax.plot(beside, sorted(cers), ".", color=colour, alpha=0.7, markersize=6)
+    ax.set(xscale="log", xlabel=across, ylabel="CER", title=title)
+    ax.set_ylim(bottom=0)
     ax.grid(True)
     ax.legend()
     figure.tight_layout()
@@ -112,9 +112,11 @@ def plot_redrawn(images: Sequence[Tensor], texts: Sequence[tuple[str, str]], cap
     """A row for each image ``(1, 50, 200)``: itself, then how either of two texts, drawn as kaptcha would, differs from it.
 
     Red is ink that the text needs and the image lacks, blue is ink of the image that the text doesn't explain: the noise
-    curves, always. Grey is where the two agree. ``captions`` has three for each row.
+    curves, always. Grey is where the two agree. ``captions`` has three for each row. What lies beside all texts is cut off.
     """
-    tall = 0.98
+    middles = [symbol_middles(text) for pair in texts for text in pair]
+    ends = min(found[0] for found in middles) - 20, max(found[-1] for found in middles) + 20  # half a symbol and some air
+    tall = 1.35
     figure = Figure(9.4, tall * len(images), "images beside the two texts they may show: " + ", ".join(map("/".join, texts)))
     axes = np.atleast_2d(figure.subplots(len(images), 3))
     for row, image, pair, words in zip(axes, images, texts, captions):
@@ -123,6 +125,7 @@ def plot_redrawn(images: Sequence[Tensor], texts: Sequence[tuple[str, str]], cap
                 ax.imshow(image[0].cpu().numpy(), cmap="gray", vmin=0, vmax=255, aspect="auto")
             else:
                 ax.imshow(_differences(image, text), aspect="auto")
+            ax.set_xlim(*ends)
             ax.set_title(caption, fontsize=9, family="DejaVu Sans Mono", loc="left", pad=2)
             ax.set_axis_off()
     figure.subplots_adjust(left=0.01, right=0.99, top=1 - 0.22 / figure.get_figheight(), bottom=0.01, hspace=0.3, wspace=0.03)

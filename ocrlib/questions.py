@@ -194,14 +194,14 @@ def even_symbols(captchas: Captchas) -> np.ndarray:
 REMEDIES: dict[str, Callable[[Experiment], Remedied]] = {
     "15 steps": functools.partial(_changed, width=256),
     "20 steps": functools.partial(_changed, width=336),
-    "augmentation": functools.partial(_changed, augment=RandomAffine()),
-    "half with neighbours": functools.partial(_resampled, half_with_neighbours),
-    "even symbols": functools.partial(_resampled, even_symbols),
     # Augmentation needs longer; what longer alone does stands beside it.
     "80 epochs": functools.partial(_changed, epochs=(80,)),
+    "augmentation": functools.partial(_changed, augment=RandomAffine()),
     "80 epochs, augmentation": functools.partial(_changed, epochs=(80,), augment=RandomAffine()),
     # Whatever is drawn with replacement has fewer different images; what that alone does.
     "drawn evenly": functools.partial(_resampled, even_chances),
+    "half with neighbours": functools.partial(_resampled, half_with_neighbours),
+    "even symbols": functools.partial(_resampled, even_symbols),
 }
 
 

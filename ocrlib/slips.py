@@ -77,13 +77,16 @@ def misread_shares(mistakes: Mistakes, texts: int, neighbours: int) -> tuple[flo
     return hit[True] / neighbours, hit[False] / (texts - neighbours)
 
 
-def missed_beside_equal(mistakes: Mistakes, texts: Sequence[str], readings: int = 1) -> float:
-    """Which share of the symbols that stand beside their equal was missed, 0 to 1.
+def missed_shares(mistakes: Mistakes, texts: Sequence[str], readings: int = 1) -> tuple[float, float]:
+    """Of how many pairs of equal neighbours one was missed, and how many of the symbols beside no equal; shares, 0 to 1.
 
     ``texts`` are the true texts, the misread ones among them; ``mistakes`` are of as many ``readings`` of them all. Raises
-    ``ValueError`` if no text holds equal neighbours.
+    ``ValueError`` if the texts hold no such pair, or nothing else.
     """
-    symbols = sum(_beside_equal(text, position) for text in texts for position in range(len(text)))
-    if not symbols:
-        raise ValueError(f"None of the {len(texts)} texts holds equal neighbours, so none can be missed.")
-    return count_kinds(mistakes)[KINDS_OF_SLIP[0]] / (symbols * readings)
+    pairs = sum(map(equal_neighbours, texts))
+    alone = sum(not _beside_equal(text, position) for text in texts for position in range(len(text)))
+    if not pairs or not alone:
+        raise ValueError(f"{len(texts)} texts hold {pairs} pairs of equal neighbours and {alone} other symbols; none to compare.")
+    counts = count_kinds(mistakes)
+    beside, elsewhere, *_ = KINDS_OF_SLIP
+    return counts[beside] / (pairs * readings), counts[elsewhere] / (alone * readings)

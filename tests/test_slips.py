@@ -2,7 +2,7 @@
 
 import pytest
 
-from ocrlib.slips import KINDS_OF_SLIP, count_confusions, count_kinds, count_positions, misread_shares, missed_beside_equal, slips
+from ocrlib.slips import KINDS_OF_SLIP, count_confusions, count_kinds, count_positions, misread_shares, missed_shares, slips
 
 MISTAKES = [["cd5f", "cd5ff"], ["cd5", "cd5fg"], ["cdd5fg", "cd5fg"], ["cdmfg", "cdnfg"], ["bd5fg", "cd5fg"]]
 
@@ -55,9 +55,9 @@ def test_shares_of_misread_texts():
         misread_shares([], 50, 0)
 
 
-def test_share_of_symbols_missed_beside_their_equal():
-    texts = ["cd5ff", "ccc5d", "cd5fc"]  # five symbols beside their equal; the last text's ends are not neighbours
-    assert missed_beside_equal([["cd5f", "cd5ff"], ["d5fc", "cd5fc"]], texts) == 1 / 5
-    assert missed_beside_equal([["cd5f", "cd5ff"], ["cc5d", "ccc5d"]], texts, readings=4) == 2 / 20
-    with pytest.raises(ValueError, match="None of the 1 texts"):
-        missed_beside_equal([], ["cd5fc"])
+def test_shares_of_missed_symbols():
+    texts = ["cd5ff", "ccc5d", "cd5fc"]  # three pairs; ten symbols beside no equal: the last text's ends are not neighbours
+    assert missed_shares([["cd5f", "cd5ff"], ["d5fc", "cd5fc"]], texts) == (1 / 3, 1 / 10)
+    assert missed_shares([["cd5f", "cd5ff"], ["cc5d", "ccc5d"], ["cdff", "cd5ff"]], texts, readings=4) == (2 / 12, 1 / 40)
+    with pytest.raises(ValueError, match="0 pairs"):
+        missed_shares([], ["cd5fc"])

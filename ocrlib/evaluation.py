@@ -28,7 +28,8 @@ class Mistake:
 class Report:
     """Figures of one evaluation.
 
-    ``cer`` is ``edits / characters``: summed edit distances over summed reference characters (so it can exceed 1).
+    ``cer`` is ``edits / characters``: summed edit distances over summed reference characters (so it can exceed 1), in
+    torchmetrics' single precision. Compare ``edits`` where a hair matters.
     ``interval`` holds the 95 % Clopper-Pearson bounds of that share, as if each character were an independent trial;
     it says nothing about other training seeds. ``exact`` is the share of images read without a mistake.
     ``history`` and ``seconds`` (of training alone) are there when the report comes from `ocrlib.run`.

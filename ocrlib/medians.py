@@ -33,7 +33,7 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> Median
     if values.size == 0:
         raise ValueError("There is no value to take the median of.")
     bounds = quantile_test(values, p=0.5).confidence_interval(confidence)
-    low, high = (b if np.isfinite(b) else end for b, end in zip(bounds, (values.min(), values.max())))
+    low, high = (end if np.isnan(b) else b for b, end in zip(bounds, (values.min(), values.max())))
     return Median(float(np.median(values)), float(low), float(high), int(values.size))
 
 

@@ -23,7 +23,12 @@ def symbol_entropy(counts: Mapping[str, int]) -> float:
 
 
 def smooth_losses(losses: list[float]) -> np.ndarray:
-    """The mean of each `WINDOW` losses, ``(len(losses) - WINDOW + 1,)``; entry i is known after step i + WINDOW."""
+    """The mean of each `WINDOW` losses, ``(len(losses) - WINDOW + 1,)``; entry i is known after step i + WINDOW.
+
+    Raises ``ValueError`` for fewer losses than that.
+    """
+    if len(losses) < WINDOW:
+        raise ValueError(f"{len(losses)} losses were recorded; a mean of {WINDOW} needs at least as many.")
     return np.convolve(losses, np.full(WINDOW, 1 / WINDOW), mode="valid")
 
 

@@ -51,9 +51,10 @@ def squared_gradients(model: Network, images: Tensor, step: int, seed: int = 0) 
     The squared derivatives of all channels together, estimated without bias from one backward pass: of the channels' sum with
     random signs, in which the mixed products cancel on average (M. F. Hutchinson, Communications in Statistics 18, 1989).
     Many images and their mean show the effective receptive field of W. Luo et al. (arXiv 1701.04128). The model is in
-    evaluation mode meanwhile.
+    evaluation mode meanwhile, and reads a copy of the images on its own device; the answer is on the CPU.
     """
-    training, images = model.training, images.float().requires_grad_()
+    device = next(model.parameters()).device
+    training, images = model.training, images.detach().to(device, torch.float32, copy=True).requires_grad_()
     model.eval()
     try:
         features = model.columns(images)[step]  # (N, channels)
@@ -61,7 +62,7 @@ def squared_gradients(model: Network, images: Tensor, step: int, seed: int = 0) 
         (gradient,) = torch.autograd.grad((features * signs.to(features)).sum(), images)
     finally:
         model.train(training)
-    return gradient.square().squeeze(1)
+    return gradient.square().squeeze(1).cpu()
 
 
 def off_centre(fields: Tensor, centre: float) -> Tensor:

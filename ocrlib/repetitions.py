@@ -19,9 +19,9 @@ class Repetition:
 
     @property
     def differences(self) -> dict[str, tuple[Any, Any]]:
-        """Figures that are not equal, as (recorded, repeated). Seconds always differ and are left out."""
+        """Figures that are not equal, as (recorded, repeated). Seconds, and the arithmetic they were got by, are no results."""
         old, new = self.recorded.figures, self.repeated.figures
-        names = [name for name in {**old, **new} if not name.endswith("seconds")]
+        names = [name for name in {**old, **new} if not name.endswith("seconds") and name != "arithmetic"]
         return {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}
 
     def __str__(self) -> str:
@@ -60,9 +60,9 @@ def check_repetition(repetition: Repetition) -> str:
     old, new = repetition.recorded, repetition.repeated
     if not repetition.differences:
         return "The repeated run gives the same figures as the recorded one, to the last bit."
-    others = [name for name in ("versions", "threads", "device") if getattr(old, name) != getattr(new, name)]
+    others = [name for name in ("versions", "threads", "device", "budget") if getattr(old, name) != getattr(new, name)]
     others += ["data"] if old.data != new.data and old.arguments.get("source") != "synthetic" else []
-    others += ["arithmetic"] if "arithmetic" in repetition.differences else []
+    others += ["arithmetic"] if old.figures.get("arithmetic") != new.figures.get("arithmetic") else []
     if not others:
         raise AssertionError(f"This run was to give the same bits as recorded, but these differ:\n{repetition}")
     name, (was, is_) = next(iter(repetition.differences.items()))

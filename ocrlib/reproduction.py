@@ -36,7 +36,7 @@ def select(
 ) -> list[Record]:
     """The recorded runs of a recipe at its own width, or another ``width``, in the order of `jobs`.
 
-    On every split, on that of ``split_seed``, or on all but the reported one.
+    On every split, on that of ``split_seed``, or on all but the reported one. Runs that are not planned come last.
     """
     order = jobs()
     found = [
@@ -44,10 +44,10 @@ def select(
         for record in records
         if record.arguments["recipe"] == recipe
         and record.arguments.get("width") == width
-        and split_seed in (None, record.arguments["split_seed"])
-        and not (other_splits and record.arguments["split_seed"] == REPORTED_SPLIT)
+        and split_seed in (None, record.arguments.get("split_seed", REPORTED_SPLIT))
+        and not (other_splits and record.arguments.get("split_seed", REPORTED_SPLIT) == REPORTED_SPLIT)
     ]
-    return sorted(found, key=lambda record: order.index(record.arguments))
+    return sorted(found, key=lambda record: order.index(record.arguments) if record.arguments in order else len(order))
 
 
 def texts_tested(recipe: str, split_seed: int = REPORTED_SPLIT) -> list[str]:

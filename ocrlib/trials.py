@@ -66,6 +66,12 @@ class Trial:
             raise ValueError(f"pooled, pretraining and blank_bias belong to CTC, not to the head {self.head!r}.")
         if not 0 <= self.noise <= 1:
             raise ValueError(f"noise={self.noise} was given; it is a share of the training texts, from 0 to 1.")
+        if self.drawn < 0 or self.pooled is not None and self.pooled < 1:
+            raise ValueError(f"drawn={self.drawn} and pooled={self.pooled} were given; none can be negative, nor pooled 0.")
+        if self.kind != "plain" and not self.drawn:
+            raise ValueError(f"The kind {self.kind!r} is one of drawn images, and drawn=0; say how many.")
+        if self.pretraining and self.kind == "lengths":
+            raise ValueError("Pretraining is by cross-entropy with a step a symbol, which texts of several lengths don't allow.")
         if self.images is not None and self.images < 1:
             raise ValueError(f"images={self.images} was given; at least one is needed to train on.")
 

@@ -66,10 +66,12 @@ class SixStepCRNN(CRNN):
 
 
 class OriginalCRNN(CRNN):
-    """The CRNN as its authors' own program has it, 8,331,301 parameters for 37 classes: the paper's 8.3 million.
+    """The CRNN with the paper's layers and the linear map and batch norms of its authors' program: 8,331,301 parameters.
 
-    A linear map takes the first LSTM's 512 outputs to 256 before the second, and batch norm comes after convolutions 3, 5
-    and 7 instead of 5 and 6 (B. Shi, X. Bai and C. Yao, arXiv 1507.05717, and the program published with it).
+    The map takes the first LSTM's 512 outputs to 256 before the second, and batch norm comes after convolutions 3, 5 and 7
+    instead of 5 and 6 (B. Shi, X. Bai and C. Yao, arXiv 1507.05717, and the program published with it). That program also
+    pools 2 x 2 with stride 1 and padding along the width, where paper and this have windows 1 wide; it has 26 steps for a
+    width of 100. It scales its input to -1..1, and joins each pair of LSTMs by two biased maps.
     """
 
     def __init__(self, classes: int = 37) -> None:

@@ -14,11 +14,14 @@ from test_readme import printed
 import ocrlib
 import record
 import tasks
-from ocrlib import read_records
+from ocrlib import EXPERIMENTS, read_records
 from ocrlib.corrections import corrections
 from ocrlib.cross_validation import SEEDS, count_exact
 from ocrlib.heads import HEADS
 from ocrlib.medians import median_interval
+from ocrlib.reproduction import REPORTED_SPLIT
+from ocrlib.reproduction import select as select_reported
+from ocrlib.spreads import spread
 from ocrlib.transfer import main_runs
 from ocrlib.trials import select
 
@@ -188,3 +191,11 @@ def test_the_changelog_has_the_figure_of_training_on_generated_images():
     runs = main_runs(read_records(RECORDS / "10_synthetic_to_real.jsonl"))
     mean = statistics.mean(run.figures["zero_shot"]["cer"] for run in runs)
     assert len(runs) == 5 and f"a mean CER of {mean:.4f} over five seeds" in RESULTS
+
+
+@pytest.mark.parametrize("key", ["crnn", "modified_crnn", "ce_crnn"])
+def test_the_changelog_has_the_figures_over_seeds(key):
+    runs = select_reported(read_records(RECORDS / "07_reproduction.jsonl"), key, split_seed=REPORTED_SPLIT)
+    found = spread([run.figures["cer"] for run in runs])
+    stated = f"{EXPERIMENTS[key].title} {found.mean:.4f} ({found.count} seeds, {found.least:.4f} to {found.greatest:.4f})"
+    assert stated in RESULTS

@@ -22,6 +22,7 @@ def test_few_values_have_wide_bounds():
 def test_runs_that_never_got_there():
     assert median_interval([1.0, 2.0, np.inf]) == (2, 1, np.inf, 3)
     assert median_interval([np.inf] * 10) == (np.inf, np.inf, np.inf, 10)
+    assert median_interval([1.0] + [np.inf] * 9) == (np.inf, np.inf, np.inf, 10), "the second least is infinite already"
 
 
 def test_the_interval_covers_as_often_as_it_says():

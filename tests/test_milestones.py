@@ -35,6 +35,8 @@ def test_who_does_not_look_cannot_get_below_the_entropy():
 
 def test_smoothed_losses_begin_when_the_window_is_full():
     assert smooth_losses([float(i) for i in range(WINDOW + 1)]).tolist() == pytest.approx([4.5, 5.5])
+    with pytest.raises(ValueError, match="5 losses were recorded; a mean of 10"):
+        smooth_losses([1.0] * 5)
 
 
 def test_the_plateau_ends_when_the_mean_loss_stays_below():

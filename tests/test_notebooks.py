@@ -16,7 +16,7 @@ FOLDER = ROOT / "notebooks"
 NAMES = sorted(path.name for path in FOLDER.glob("[0-9][0-9]_*.ipynb"))
 SERIES = [
     "00_start_here", "01_data_exploration", "02_crnn", "03_modified_crnn", "04_ce_crnn", "05_ctc_step_by_step", "06_ctc_vs_ce",
-    "08_open_questions", "09_fast_training", "10_synthetic_to_real", "11_your_own_images",
+    "07_reproduction", "08_open_questions", "09_fast_training", "10_synthetic_to_real", "11_your_own_images",
 ]  # fmt: skip
 OPENING = ["What you will learn", "What you need", "How long it takes", "What it should reach"]
 CLOSING = ["Summary", "Try it yourself", "Exercises", "Solutions"]

@@ -6,7 +6,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from ocrlib import CRNN, EXPERIMENTS, Record, load_captchas, parameter_count, pick_budget, reproduction
+from ocrlib import CRNN, EXPERIMENTS, Record, load_captchas, parameter_count, pick_budget, questions, reproduction
 from ocrlib.questions import (
     COLUMN_SCALES,
     KINDS,
@@ -121,3 +121,17 @@ def test_runs_are_found_by_their_arguments_in_the_order_of_the_seeds():
     column = select(records, network="column", scale=1 / 4)
     assert len(column) == 5 and all("width" not in record.arguments for record in column)
     assert len(select(records, network="six steps", width=100)) == 2 and not select(records, network="six steps")
+
+
+def test_a_training_outlives_whatever_stops_its_evaluation(monkeypatch, tmp_path):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(questions, "off_centre", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train_to_look("pools", 1)
+    kept = list(tmp_path.rglob("looking-pools*.pt"))
+    assert len(kept) == 1
+    train_to_look("pools", 1)
+    assert list(tmp_path.rglob("looking-pools*.pt")) == []

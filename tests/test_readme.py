@@ -9,6 +9,9 @@ from ocrlib import EXPERIMENTS, read_records
 from ocrlib.cross_validation import count_exact
 from ocrlib.heads import HEADS
 from ocrlib.medians import median_interval
+from ocrlib.reproduction import REPORTED_SPLIT
+from ocrlib.reproduction import select as select_reported
+from ocrlib.spreads import spread
 from ocrlib.transfer import main_runs
 from ocrlib.trials import select
 
@@ -117,3 +120,11 @@ def test_the_zero_shot_figure_is_that_of_the_recorded_runs():
     runs = main_runs(read_records(ROOT / "notebooks" / "records" / "10_synthetic_to_real.jsonl"))
     mean = sum(run.figures["zero_shot"]["cer"] for run in runs) / len(runs)
     assert len(runs) == 5 and f"mean CER of {mean:.4f} over five seeds" in " ".join(README.split())
+
+
+@pytest.mark.parametrize("key", NOTEBOOKS)
+def test_the_figures_over_seeds_are_those_of_the_recorded_runs(key):
+    runs = select_reported(read_records(ROOT / "notebooks" / "records" / "07_reproduction.jsonl"), key, split_seed=REPORTED_SPLIT)
+    found = spread([run.figures["cer"] for run in runs])
+    stated = f"{EXPERIMENTS[key].title} {found.mean:.4f} ({found.count} seeds, {found.least:.4f} to {found.greatest:.4f})"
+    assert found.count >= 5 and stated in " ".join(README.split())

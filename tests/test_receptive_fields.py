@@ -59,3 +59,9 @@ def test_off_centre_is_the_mean_by_weight():
     fields = torch.zeros(2, 3, 5)
     fields[0, 1, 3], fields[1, 0, 0], fields[1, 2, 1] = 7.0, 1.0, 3.0
     assert off_centre(fields, centre=2.0).tolist() == [1.0, -1.25]
+
+
+def test_the_callers_images_are_left_alone():
+    images = torch.rand(2, 1, 32, 96)
+    fields = squared_gradients(ColumnCNN(), images, 12)
+    assert not images.requires_grad and not fields.requires_grad and fields.device.type == "cpu"

@@ -1,9 +1,11 @@
 """The command that records a notebook's runs: it does what is missing, in processes of its own, and says how much that is."""
 
+import pytest
 import study_jobs
 
 import record
-from ocrlib import read_records
+from ocrlib import Record, read_records
+from ocrlib.records import add_record, data_fingerprint
 
 STUDY = record.Study("study", study_jobs.train, [{"seed": 1}, {"seed": 2}], {"seed": 3, "epochs": 1})
 
@@ -33,3 +35,25 @@ def test_the_small_run_has_a_file_and_a_budget_of_its_own(monkeypatch, tmp_path,
     record.main(["99", "--smoke", "--workers", "1"], tmp_path)
     [run] = read_records(tmp_path / "study_smoke.jsonl")
     assert (run.arguments, run.budget) == (STUDY.smoke_job, "smoke")
+
+
+def test_a_file_of_runs_on_other_images_or_with_another_budget_is_not_added_to(monkeypatch, tmp_path, captcha_folder):
+    monkeypatch.setenv("OCRLIB_DATA", str(captcha_folder))
+    monkeypatch.setattr(record, "STUDIES", {"99": STUDY})
+    record.main(["99", "--first", "1", "--workers", "1"], tmp_path)
+    before = (tmp_path / "study.jsonl").read_bytes()
+    monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
+    with pytest.raises(SystemExit, match=r"study.jsonl holds runs with budget full on images \w+; here .* budget smoke"):
+        record.main(["99", "--workers", "1"], tmp_path)
+    assert (tmp_path / "study.jsonl").read_bytes() == before
+
+
+def test_the_time_left_is_that_of_runs_of_the_same_kind(monkeypatch, tmp_path, captcha_folder):
+    monkeypatch.setenv("OCRLIB_DATA", str(captcha_folder))
+    here = {"budget": "full", "data": data_fingerprint(), "threads": 1, "device": "cpu", "versions": {}, "figures": {}}
+    path = tmp_path / "runs.jsonl"
+    for name, seconds in (("short", 10.0), ("short", 14.0), ("long", 600.0)):
+        add_record(path, Record("f", {"recipe": name, "seed": int(seconds), "split_seed": 42}, **here, seconds=seconds))
+    wanted = [{"recipe": "short", "seed": 1, "split_seed": 7}, {"recipe": "long", "seed": 2, "split_seed": 42}]
+    assert "2 to do take about" in record.progress(path, wanted, 1)
+    assert "at 306.0 s a run, 1 at a time" in record.progress(path, wanted, 1)

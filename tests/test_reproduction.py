@@ -58,3 +58,11 @@ def test_what_was_misread_was_tested():
         tested = texts_tested(record.arguments["recipe"], record.arguments["split_seed"])
         assert len(tested) == record.figures["images"]
         assert {true for _, true in record.figures["mistakes"]} <= set(tested)
+
+
+def test_runs_that_were_not_planned_come_last_and_defaults_count():
+    """`run_recipe` has defaults, so a record need not name its split."""
+    given = [{"recipe": "crnn", "seed": 7}, SMOKE_JOB, {"recipe": "crnn", "seed": 42069, "split_seed": 42}]
+    records = [Record("f", job, "full", "data", 1, "cpu", {}, {}, 1.0) for job in given]
+    assert [record.arguments for record in select(records, "crnn", split_seed=42)] == [given[2], given[0]]
+    assert [record.arguments for record in select(records, "modified_crnn", other_splits=True)] == [SMOKE_JOB]

@@ -60,6 +60,10 @@ def test_a_job_says_only_what_is_special():
         ({"head": "pooled", "pooled": 10}, "belong to CTC"),
         ({"noise": 20}, "from 0 to 1"),
         ({"images": 0}, "at least one"),
+        ({"drawn": -5}, "drawn=-5"),
+        ({"pooled": 0}, "pooled=0"),
+        ({"kind": "neighbours"}, "drawn=0; say how many"),
+        ({"kind": "lengths", "drawn": 9, "pretraining": True}, "a step a symbol"),
     ],
 )
 def test_what_makes_no_run_is_refused(arguments, words):

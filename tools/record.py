@@ -3,7 +3,10 @@
 As many runs as there are cores go side by side, each with one thread: on two cores that is nearly twice as fast as one run
 at a time with two threads, and the figures don't depend on the number of cores. Stop it whenever you like: the same
 command goes on with the next run. ``--list`` only counts what is there and what is missing; ``--smoke`` records the one
-small run that a smoke test repeats, on the generator's images.
+small run that a smoke test repeats, on whatever images are found: set ``OCRLIB_DATA`` to none, and ``OCRLIB_DOWNLOAD=0``, for
+the generator's, which are the same everywhere.
+
+A file holds runs under one budget on one data set, so that notebooks need not tell them apart; others are refused.
 """
 
 from __future__ import annotations
@@ -63,7 +66,7 @@ def main(arguments: list[str] | None = None, folder: Path = ROOT / "notebooks" /
     parser.add_argument("study", choices=sorted(STUDIES), help="number of the notebook, and which of its studies")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs side by side (default: one a core)")
     parser.add_argument("--threads", type=int, default=1, help="threads of each run; its last bits depend on them (default 1)")
-    parser.add_argument("--first", type=int, metavar="N", help="only the first N runs of the list: whole seeds come first")
+    parser.add_argument("--first", type=int, metavar="N", help="only the first N runs of the list")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--list", action="store_true", help="count the runs and estimate the time; run nothing")
     which.add_argument("--smoke", action="store_true", help="record the small run that the smoke tests repeat")
@@ -75,9 +78,22 @@ def main(arguments: list[str] | None = None, folder: Path = ROOT / "notebooks" /
         os.environ["OCRLIB_BUDGET"], path, wanted = "smoke", folder / f"{study.file}_smoke.jsonl", [study.smoke_job]
     say(f"{pick_budget().banner}\n{load_captchas()}\n{progress(path, wanted, options.workers)}")
     if not options.list:
+        refuse_another_place(path)
         # Not forked: a copy of a process whose torch has threads already can hang.
         with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:
             record_runs(path, wanted, study.function, pool, options.threads)
+
+
+def refuse_another_place(path: Path) -> None:
+    """Raise ``SystemExit`` if a file holds runs under another budget or on other images than are here."""
+    here = pick_budget().name, data_fingerprint()
+    others = {(record.budget, record.data) for record in read_records(path)} - {here}
+    if others:
+        there = " and ".join(f"with budget {budget} on images {data}" for budget, data in sorted(others))
+        raise SystemExit(
+            f"{path} holds runs {there}; here they would be with budget {here[0]} on images {here[1]}, and nobody could "
+            f"tell them apart in a figure. Set OCRLIB_BUDGET and OCRLIB_DATA as they were, or move the file away for a new one."
+        )
 
 
 def progress(path: Path, wanted: list[dict[str, Any]], workers: int) -> str:
@@ -90,9 +106,21 @@ def progress(path: Path, wanted: list[dict[str, Any]], workers: int) -> str:
         return line
     if not there:
         return f"{line}; how long a run takes is not known yet"
-    seconds = statistics.mean(record.seconds for record in there)
-    left = describe_seconds(len(missing) * seconds / workers)
-    return f"{line}; {len(missing)} to do take about {left} at {seconds:.1f} s a run, {workers} at a time"
+
+    def seconds(job: dict[str, Any]) -> float:
+        """The mean time of runs that differ in no more than seed, split and fold; of all, where there is none."""
+        alike = [record.seconds for record in there if _kind(record.arguments) == _kind(job)]
+        return statistics.mean(alike or [record.seconds for record in there])
+
+    left = sum(map(seconds, missing))
+    return (
+        f"{line}; {len(missing)} to do take about {describe_seconds(left / workers)} at {left / len(missing):.1f} s a run, "
+        f"{workers} at a time"
+    )
+
+
+def _kind(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if name not in ("seed", "split_seed", "fold")}
 
 
 if __name__ == "__main__":

@@ -209,10 +209,16 @@ def run(
             f"{recipe.title} reads images {recipe.width} pixels wide, these are {captchas.images.shape[-1]}. "
             f"Load them with load_captchas(width={recipe.width})."
         )
-    recipe = recipe.within(pick_budget(), len(captchas))
-    train, test = split(captchas.subset(range(recipe.train + recipe.test)), (recipe.train, recipe.test), split_seed)
+    recipe, train, test = parts(recipe, captchas, split_seed)
     trained = train_on(recipe, train, test, seed, live, checkpoint)
     return evaluate(trained.model, trained.objective, test).after_training(trained.history)
+
+
+def parts(recipe: Experiment, captchas: Captchas, split_seed: int) -> tuple[Experiment, Captchas, Captchas]:
+    """The recipe under the budget in force, and its training and test images, drawn from the first of ``captchas``."""
+    recipe = recipe.within(pick_budget(), len(captchas))
+    train, test = split(captchas.subset(range(recipe.train + recipe.test)), (recipe.train, recipe.test), split_seed)
+    return recipe, train, test
 
 
 class Trained(NamedTuple):

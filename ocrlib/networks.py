@@ -70,7 +70,7 @@ class Network(nn.Module):
         size = (HEIGHT, width)
         for layer in self.convolutions:
             if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
-                size = tuple(_length(n, *axis) for n, axis in zip(size, _axes(layer)))
+                size = tuple(_length(n, *axis) for n, axis in zip(size, axes(layer)))
         return max(size[1], 0)
 
     def _check(self, images: Tensor) -> None:
@@ -87,8 +87,8 @@ class Network(nn.Module):
             raise ValueError(f"Images {width} pixels wide leave {name} no time step; {needed}.")
 
 
-def _axes(layer: nn.Conv2d | nn.MaxPool2d) -> list[tuple[int, int, int]]:
-    """(kernel, stride, padding) along height and width."""
+def axes(layer: nn.Conv2d | nn.MaxPool2d) -> list[tuple[int, int, int]]:
+    """(kernel, stride, padding) of a layer along height and width, in its inputs."""
 
     def pair(value: int | tuple[int, int]) -> tuple[int, int]:
         return value if isinstance(value, tuple) else (value, value)

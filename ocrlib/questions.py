@@ -15,16 +15,16 @@ import numpy as np
 
 from ocrlib.alphabet import Alphabet
 from ocrlib.augmentation import RandomAffine
-from ocrlib.captchas import Captchas, load_captchas, split
+from ocrlib.captchas import Captchas, load_captchas
 from ocrlib.evaluation import evaluate
-from ocrlib.experiments import EXPERIMENTS, Experiment, checkpoint_files, train_on
+from ocrlib.experiments import EXPERIMENTS, Experiment, checkpoint_files, parts, train_on
 from ocrlib.networks import CECRNN, CRNN, Network, parameter_count
 from ocrlib.objectives import CTC
 from ocrlib.receptive_fields import off_centre, squared_gradients, step_centres
 from ocrlib.records import Figures, Record, checkpoint_of_run
 from ocrlib.reproduction import MEANT_WIDTH, REPORTED_SPLIT, SEEDS
 from ocrlib.roofline import flops_per_image
-from ocrlib.runtime import arithmetic, pick_budget
+from ocrlib.runtime import arithmetic
 from ocrlib.statistics import ctc_min_steps, equal_neighbours, symbol_frequencies
 from ocrlib.synthetic import WIDTH, symbol_middles
 from ocrlib.variants import OriginalCRNN, SixStepCRNN, StridedCECRNN, StridedCRNN, narrow, narrow_column_cnn
@@ -121,10 +121,7 @@ def try_remedy(remedy: str, seed: int) -> Figures:
 
 
 def _parts(recipe: Experiment) -> tuple[Experiment, Captchas, Captchas]:
-    captchas = load_captchas(width=recipe.width)
-    recipe = recipe.within(pick_budget(), len(captchas))
-    train, test = split(captchas.subset(range(recipe.train + recipe.test)), (recipe.train, recipe.test), REPORTED_SPLIT)
-    return recipe, train, test
+    return parts(recipe, load_captchas(width=recipe.width), REPORTED_SPLIT)
 
 
 def _figures(

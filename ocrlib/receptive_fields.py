@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ocrlib.networks import Network
+from ocrlib.networks import Network, axes
 
 
 def step_centres(model: Network, width: int) -> Tensor:
@@ -23,12 +23,7 @@ def step_centres(model: Network, width: int) -> Tensor:
 
 def _along_the_width(model: Network) -> list[tuple[int, int, int]]:
     """(kernel, stride, padding) of each convolution and pool."""
-    found = []
-    for layer in model.convolutions:
-        if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
-            sizes = layer.kernel_size, layer.stride, layer.padding
-            found.append(tuple(size[1] if isinstance(size, tuple) else size for size in sizes))
-    return found
+    return [axes(layer)[1] for layer in model.convolutions if isinstance(layer, (nn.Conv2d, nn.MaxPool2d))]
 
 
 def step_windows(model: Network, width: int) -> Tensor:

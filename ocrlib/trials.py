@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ocrlib.captchas import Captchas, load_captchas, split
+from ocrlib.captchas import Captchas, load_captchas
 from ocrlib.drawings import draw_captchas, draw_texts
-from ocrlib.experiments import EXPERIMENTS, Experiment
+from ocrlib.experiments import EXPERIMENTS, Experiment, parts
 from ocrlib.heads import HEADS, SYMBOLS_READ
 from ocrlib.records import Record
 from ocrlib.runtime import pick_budget
@@ -85,8 +85,7 @@ class Trial:
         budget, recipe = pick_budget(), EXPERIMENTS["fast"]
         # Where the images are is part of the key: whoever sets OCRLIB_DATA anew gets what is there.
         captchas = _load(recipe.width, self.source, os.environ.get("OCRLIB_DATA"), os.getcwd())
-        recipe = recipe.within(budget, len(captchas))
-        train, test = split(captchas.subset(range(recipe.train + recipe.test)), (recipe.train, recipe.test), self.seed)
+        recipe, train, test = parts(recipe, captchas, self.seed)
         train = train.subset(range(min(self.images or recipe.train, recipe.train)))  # random ones: a split has no order
         if self.drawn:
             train = _mixed(train, drawn_captchas(self.kind, budget.images(self.drawn), recipe.width), self.seed)

@@ -93,7 +93,7 @@ def train_to_look(layers: str, seed: int) -> Figures:
     For each step, in columns of the test images, counted from 0: ``centres`` of the windows, ``looks_at`` the middle by weight
     of what moves the step, on average over the test images, and ``symbols_at`` the middle of the symbol that it reads.
     (Cross-entropy has no plateau to wait for, so a small network learns in a minute. Its 40 epochs and its rate are not those
-    of the recipe: 15 epochs, tried first, left many symbols unread.)
+    of the recipe: with 15 epochs, tried first, it had not learnt to read.)
     """
     recipe = replace(EXPERIMENTS["ce_crnn"], network=narrow(LOOKING[layers], 1 / 8), epochs=(40,), learning_rate=1e-3)
     recipe, train, test = _parts(recipe)

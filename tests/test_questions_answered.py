@@ -104,6 +104,6 @@ def test_the_smallest_network_that_reads_as_well(reported):
     whole = median_interval(cers(reported["crnn"])).median
     assert len(sized) == 5 and median <= whole
     assert f"{sized[0].figures['parameters']:,} parameters" in ANSWERS["11"]
-    assert f"has a median CER of {median:.4f}, the CRNN with 8,723,749 one of {whole:.4f} (five seeds each)" in ANSWERS["11"]
-    assert parameter_count(CRNN()) == 8_723_749
+    crnn = f"the CRNN with {parameter_count(CRNN()):,} one of {whole:.4f} (five seeds each)"
+    assert f"has a median CER of {median:.4f}, {crnn}" in ANSWERS["11"] and len(reported["crnn"]) == 5
     assert min(cers(select(runs("08_variants"), network="crnn", scale=1 / 4))) > max(cers(reported["crnn"]))

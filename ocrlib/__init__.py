@@ -1,24 +1,18 @@
-"""ocrlib: reading CAPTCHA images with convolutional-recurrent networks, CTC loss against cross-entropy."""
+"""ocrlib: reading CAPTCHA images with convolutional-recurrent networks, CTC loss against cross-entropy.
+
+The modules beside this file are the core: what notebooks 02 to 04 and a script of your own need. The rooms are `ocrlib.data`
+(where images come from), `ocrlib.synthetic` (images made here), `ocrlib.ctc` (CTC step by step), `ocrlib.studies` (recorded
+runs) and `ocrlib.demo` (widgets, ONNX).
+"""
 
 from importlib import import_module
 
-from ocrlib.alphabet import Alphabet
-from ocrlib.augmentation import RandomAffine
-from ocrlib.captchas import Captchas, load_captchas, split
-from ocrlib.checkpoints import CheckpointError
-from ocrlib.evaluation import Mistake, Report, evaluate
+from ocrlib.captchas import Captchas, split
+from ocrlib.checkpoints import CheckpointError, TrainedModel, load_model, save_model
+from ocrlib.evaluation import History, Mistake, Report, Text, evaluate, read
 from ocrlib.experiments import EXPERIMENTS, Experiment, run
-from ocrlib.history import History
-from ocrlib.images import BadImage
-from ocrlib.live import LivePlot
-from ocrlib.models import TrainedModel, load_model, save_model
 from ocrlib.networks import CECRNN, CRNN, ColumnCNN, ModifiedCRNN, parameter_count
 from ocrlib.objectives import CTC, CrossEntropy, ctc_route
-from ocrlib.race import Race, race
-from ocrlib.reading import Text, read
-from ocrlib.records import Record, read_records, record_runs, run_recipe
-from ocrlib.repetitions import repeat
-from ocrlib.roofline import flops_per_image, peak_flops
 from ocrlib.runtime import (
     Budget,
     describe_runtime,
@@ -30,10 +24,30 @@ from ocrlib.runtime import (
     seed_everything,
     versions,
 )
-from ocrlib.synthetic import SyntheticCaptchas, random_text, render_captcha
+from ocrlib.texts import Alphabet
 from ocrlib.training import DivergedError, fit, gradient_norm
 
 __version__ = "0.1.0"
+
+# Names of the rooms, and of the plots. They are looked up when asked for: matplotlib and pandas take long to import.
+_ELSEWHERE = {
+    "BadImage": "data.images",
+    "flops_per_image": "studies.speed",
+    "LivePlot": "plots",
+    "load_captchas": "data.loading",
+    "peak_flops": "studies.speed",
+    "race": "studies.speed",
+    "Race": "studies.speed",
+    "random_text": "synthetic.generator",
+    "RandomAffine": "data.augmentation",
+    "read_records": "studies.records",
+    "Record": "studies.records",
+    "record_runs": "studies.records",
+    "render_captcha": "synthetic.generator",
+    "repeat": "studies.repetitions",
+    "run_recipe": "studies.records",
+    "SyntheticCaptchas": "synthetic.generator",
+}
 
 __all__ = [
     "Alphabet",
@@ -92,8 +106,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """The plots, from the top too. They are looked up when asked for, since matplotlib takes long to import."""
-    if name == "plots" or name.startswith("plot_"):
-        plots = import_module("ocrlib.plots")
-        return plots if name == "plots" else getattr(plots, name)
+    """A name of a room or a plot, from the top too."""
+    if name == "plots":
+        return import_module("ocrlib.plots")
+    if name in _ELSEWHERE:
+        return getattr(import_module(f"ocrlib.{_ELSEWHERE[name]}"), name)
+    if name.startswith("plot_"):
+        for module in ("ocrlib.plots", "ocrlib.data.plots"):
+            if hasattr(plots := import_module(module), name):
+                return getattr(plots, name)
     raise AttributeError(f"module 'ocrlib' has no attribute {name!r}")

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.optim import Adadelta, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
-from ocrlib.alphabet import Alphabet
-from ocrlib.augmentation import RandomAffine
-from ocrlib.captchas import Captchas, load_captchas, split
-from ocrlib.evaluation import Report, evaluate
-from ocrlib.history import History
+from ocrlib.captchas import Captchas, split
+from ocrlib.data.augmentation import RandomAffine
+from ocrlib.data.loading import load_captchas
+from ocrlib.evaluation import History, Report, evaluate
 from ocrlib.networks import CECRNN, CRNN, ColumnCNN, ModifiedCRNN, Network
 from ocrlib.objectives import CTC, CrossEntropy, Objective
 from ocrlib.runtime import Budget, fast_dtype, pick_budget, pick_device, seed_everything
+from ocrlib.texts import Alphabet
 from ocrlib.training import fit
 
 # One cycle: a quarter of the steps up from a tenth of the rate, the rest down to a thousandth of it.

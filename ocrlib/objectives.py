@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ocrlib.alphabet import Alphabet
 from ocrlib.networks import Network
-from ocrlib.statistics import ctc_min_steps
+from ocrlib.texts import Alphabet, ctc_min_steps
 
 
 class Objective:
@@ -178,3 +177,12 @@ def _made_for(model: Network, objective: str) -> str:
     if model.objective == objective:
         return ""
     return f" {type(model).__name__} was made for {model.objective}, not for {objective}."
+
+
+def confidences(logits: Tensor, texts: Sequence[str], alphabet: Alphabet) -> Tensor:
+    """``(N,)`` float64 in 0..1: P(text), over all its paths, that the logits ``(T, N, C)`` give to each of N readings."""
+    log_probs = logits.detach().cpu().double().log_softmax(2)
+    targets, target_lengths = alphabet.encode_batch(texts)
+    input_lengths = torch.full((len(texts),), len(logits))
+    losses = F.ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=alphabet.blank, reduction="none")
+    return (-losses).exp()

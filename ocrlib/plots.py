@@ -1,21 +1,242 @@
-"""Figures of data, losses and mistakes. Each function returns a `Figure`, which a notebook shows when it ends a cell."""
+"""What every figure shares: its look, how it shows itself, and the two panels of a training run's losses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from base64 import b64decode
+from collections.abc import Sequence
+from io import BytesIO
+from time import perf_counter
 from typing import TYPE_CHECKING
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
+from tqdm import tqdm
 
-from ocrlib.figures import BLACK, RED, SKY, Figure, LossFigure, styled
-from ocrlib.statistics import align, count_equal_neighbours, ctc_min_steps, expected_shares, symbol_frequencies
+from ocrlib.evaluation import History
+from ocrlib.texts import align
 
 if TYPE_CHECKING:
-    from ocrlib.captchas import Captchas
-    from ocrlib.evaluation import Report
-    from ocrlib.history import History
+        from ocrlib.captchas import Captchas
+        from ocrlib.evaluation import History, Report
+
+
+# Okabe and Ito's colours: told apart with any kind of colour blindness.
+BLUE, RED, SKY, BLACK = "#0072B2", "#D55E00", "#56B4E9", "#000000"
+PALE = "#9BD0F1"  # SKY with white: for a band behind a line
+# Set here, not taken from the reader's settings: a theme for dark notebooks would write white on our white.
+LOOK = {
+    "font.family": "DejaVu Sans", "font.size": 10, "text.color": BLACK, "axes.titlesize": 10.5, "axes.titlecolor": BLACK,
+    "axes.facecolor": "white", "figure.facecolor": "white", "savefig.facecolor": "white", "axes.edgecolor": "#666666",
+    "axes.labelcolor": BLACK, "xtick.color": "#666666", "ytick.color": "#666666", "xtick.labelcolor": BLACK,
+    "ytick.labelcolor": BLACK, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
+    "grid.color": "#DDDDDD", "legend.frameon": True, "legend.facecolor": "white", "legend.edgecolor": "none",
+}  # fmt: skip
+DPI = 90  # sharp enough on a screen, and a notebook of twenty figures stays under 2 MB
+styled = matplotlib.rc_context(LOOK)
+
+
+class Figure(MatplotlibFigure):
+    """A matplotlib figure that pyplot does not know, so nothing leaks and nothing is shown twice.
+
+    It shows itself as one PNG in every notebook front end, whatever matplotlib's backend is. ``alt`` says in words
+    what it shows, for readers who cannot see it.
+    """
+
+    def __init__(self, width: float, height: float, alt: str) -> None:
+        """Size in inches."""
+        super().__init__(figsize=(width, height), dpi=DPI)
+        self.alt = alt
+
+    def bundle(self, png: bytes | None = None) -> tuple[dict[str, bytes | str], dict[str, dict[str, str]]]:
+        """Data and metadata for IPython's ``display(data, metadata=metadata, raw=True)``: one PNG and ``alt``.
+
+        The PNG is the figure as it is now, or ``png``, to stand in for it.
+        """
+        if png is None:
+            buffer = BytesIO()
+            self.savefig(buffer, format="png")
+            png = buffer.getvalue()
+        return {"image/png": png, "text/plain": f"<Figure: {self.alt}>"}, {"image/png": {"alt": self.alt}}
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        data, metadata = self.bundle()
+        display(data, metadata=metadata, raw=True)
+
+
+class LossFigure(Figure):
+    """Train loss a step and test loss an epoch, side by side; built once, then `draw_history` only moves the lines.
+
+    The axes begin after ``from_epoch`` epochs, so that the end of a long run can be seen at its own scale.
+    """
+
+    POINTS = 500  # more than the panel has pixels; longer curves are drawn as the least and greatest loss of each bin
+
+    @styled
+    def __init__(self, loss_name: str, title: str | None = None, from_epoch: int = 0) -> None:
+        super().__init__(9.6, 3.3, f"{title + ': ' if title else ''}{loss_name} on the training and the test set")
+        self.from_epoch = from_epoch
+        left, right = self.subplots(1, 2)
+        # Everything has its fixed place: making matplotlib find the places anew would double the time of each redraw.
+        self.subplots_adjust(left=0.085, right=0.985, bottom=0.16, top=0.82 if title else 0.9, wspace=0.23)
+        if title:
+            self.suptitle(title, y=0.98)
+        for ax, part, unit in ((left, "training set", "step (one batch)"), (right, "test set", "epoch")):
+            ax.set_title(f"{loss_name}, {part}", y=1.02)
+            ax.set(xlabel=unit, ylabel="loss (nats per symbol)")
+            ax.xaxis.set_label_coords(0.5, -0.13)
+            ax.yaxis.set_label_coords(-0.16, 0.5)
+            ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
+            ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+            ax.grid(True)
+        self.raw = left.plot([], [], color=PALE, linewidth=0.8)[0]
+        self.mean = left.plot([], [], color=BLUE, linewidth=1.8)[0]
+        self.test = right.plot([], [], color=RED, linewidth=1.8, marker="o", markersize=3.5)[0]
+        self.keys = [_add_key(left, [self.raw, self.mean], 0.44), _add_key(right, [self.test], 0.68)]
+        self.draw_history(History())
+
+    @styled
+    def draw_history(self, history: History) -> None:
+        """Move the lines and the legend's last values to ``history``."""
+        first = sum(history.steps_per_epoch[: self.from_epoch])
+        train = np.asarray(history.train_loss[first:], dtype=float)
+        test = np.asarray(history.test_loss[self.from_epoch :], dtype=float)
+        window = history.steps_per_epoch[-1] if history.steps_per_epoch else 50
+        x, low, high, mean = _bins(train, window, self.POINTS)
+        # A bin of one step is one point; a longer one is a vertical stroke from its least to its greatest loss.
+        thin = len(x) == len(train)
+        self.raw.set_data(first + (x if thin else np.repeat(x, 2)), low if thin else np.column_stack([low, high]).ravel())
+        self.mean.set_data(first + x, mean)
+        self.test.set_data(self.from_epoch + 1 + np.arange(len(test)), test)
+        names = [f"each step: {_last(train)}", f"mean of {window} steps: {_last(mean)}"], [f"test: {_last(test)}"]
+        for key, texts in zip(self.keys, names):
+            for artist, text in zip(key, texts):
+                artist.set_text(text)
+        # The first losses are so high that they would press the rest flat: the mean decides, once it is one. Room for the legend.
+        steady = mean[x >= window] if (x >= window).any() else mean
+        for ax, end, values in zip(self.axes, (first + len(train), self.from_epoch + len(test)), (steady, test)):
+            begin = first if ax is self.axes[0] else self.from_epoch
+            ax.set_xlim(begin + 0.5, max(end, begin + 5) + 0.5)
+            ax.set_ylim(0, 1.5 * (values[np.isfinite(values)].max(initial=0) or 0.8))
+
+
+def _add_key(ax: Axes, lines: list[Line2D], x: float) -> list[Text]:
+    """A legend in the upper right corner, its texts from ``x`` on (a share of the width); returns the empty texts.
+
+    matplotlib's own takes more than a quarter of each redraw to find its places, which here are known.
+    """
+    high, inside = 0.09, {"transform": ax.transAxes}  # of a line of text, as a share of the height
+    ax.add_patch(Rectangle((x - 0.07, 0.98 - high * len(lines)), 1.06 - x, high * len(lines), color="white", zorder=3, **inside))
+    texts = []
+    for i, line in enumerate(lines):
+        y = 0.98 - high * (i + 0.5)
+        look = {"color": line.get_color(), "linewidth": line.get_linewidth(), "zorder": 4}
+        ax.add_line(Line2D([x - 0.06, x - 0.015], [y, y], **look, **inside))
+        texts.append(ax.text(x, y, "", va="center", zorder=4, **inside))
+    return texts
+
+
+def _last(values: np.ndarray) -> str:
+    return f"{values[-1]:.3g}" if len(values) else "none yet"
+
+
+def _bins(values: np.ndarray, window: int, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Last step (from 1), least and greatest value of each of at most ``points`` bins, and the mean of ``window`` before it."""
+    if len(values) == 0:
+        return values, values, values, values
+    starts = np.arange(0, len(values), -(-len(values) // points))
+    ends = np.append(starts[1:], len(values))
+    finite = np.isfinite(values)
+    sums, counts = (np.cumsum(np.append(0.0, part)) for part in (np.where(finite, values, 0), finite))
+    begin = np.maximum(ends - window, 0)
+    with np.errstate(invalid="ignore"):  # a window of nothing but NaN has no mean
+        mean = (sums[ends] - sums[begin]) / (counts[ends] - counts[begin])
+    return ends, np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts), mean
+
+SHORTEST_WAIT = 1.0  # seconds between two redraws
+WAIT_PER_COST = 100  # a redraw that takes 0.05 s is followed by 5 s without one: about 1 % of the time goes into drawing
+
+# One transparent pixel: it holds the place of a picture that would only show empty axes, and drawing those takes time.
+NOTHING_YET = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNgYAAAAAMAASsJTYQAAAAASUVORK5CYII=")
+
+
+def in_ipython() -> bool:
+    """Whether outputs can be pictures: in a notebook's kernel, but neither in plain Python nor in IPython's terminal."""
+    module = sys.modules.get("IPython")  # where nobody has imported it, we are not in it
+    shell = module.get_ipython() if module else None
+    return shell is not None and not any(cls.__name__ == "TerminalInteractiveShell" for cls in type(shell).__mro__)
+
+
+class LivePlot:
+    """Two panels, train loss a step and test loss an epoch, redrawn through one display handle as training goes.
+
+    Make it before training, so that the slow part (importing matplotlib, laying out) is done by then; call `update` as
+    often as you like. The axes begin after ``from_epoch`` epochs. Outside a notebook it prints one line an epoch.
+    """
+
+    def __init__(self, loss_name: str, title: str | None = None, from_epoch: int = 0) -> None:
+        self.loss_name, self.title = loss_name, title
+        self._history: History | None = None  # the latest, which `close` may still have to draw
+        self._printed = from_epoch
+        self._drawn = (0, 0)  # steps and epochs in the picture
+        self._figure = None
+        if in_ipython():
+            from IPython.display import display
+
+
+            self._figure = LossFigure(loss_name, title, from_epoch)
+            data, metadata = self._figure.bundle(NOTHING_YET)
+            # Data and not the figure itself: IPython's own formatter would lay out and draw it twice.
+            self._handle = display(data, metadata=metadata, raw=True, display_id=True)
+            self._next = perf_counter() + SHORTEST_WAIT
+
+    def update(self, history: History, force: bool = False) -> None:
+        """Show ``history``: at most once a second, less often where drawing is slow, at once with ``force``."""
+        if self._figure is None:
+            self._print_lines(history)
+            return
+        self._history = history
+        began = perf_counter()
+        if force or began >= self._next:
+            self._draw()
+            ended = perf_counter()
+            self._next = ended + max(SHORTEST_WAIT, WAIT_PER_COST * (ended - began))
+
+    def close(self) -> None:
+        """Draw what `update` held back, and let go of the figure; the picture stays."""
+        if self._figure is not None:
+            self._draw()
+        self._figure = None
+
+    def _draw(self) -> None:
+        history = self._history
+        size = (len(history.train_loss), history.epochs) if history else self._drawn
+        if size != self._drawn:
+            self._figure.draw_history(history)
+            data, metadata = self._figure.bundle()
+            self._handle.update(data, metadata=metadata, raw=True)
+            self._drawn = size
+
+    def _print_lines(self, history: History) -> None:
+        for epoch in range(self._printed, history.epochs):
+            steps = history.steps_per_epoch[epoch]
+            first = sum(history.steps_per_epoch[:epoch])
+            mean = sum(history.train_loss[first : first + steps]) / steps
+            name = f"{self.title}, epoch" if self.title else "epoch"
+            tqdm.write(  # and not print, which would cut a progress bar in two
+                f"{name} {epoch + 1}: {self.loss_name} {mean:.4f} (train, mean of {steps} steps), "
+                f"{history.test_loss[epoch]:.4f} (test), {history.seconds[epoch]:.1f} s"
+            )
+        self._printed = max(self._printed, history.epochs)
 
 
 def plot_losses(history: History, loss_name: str, from_epoch: int = 0) -> Figure:
@@ -67,18 +288,6 @@ def plot_samples(captchas: Captchas, n: int = 12, columns: int = 4) -> Figure:
 
 
 @styled
-def plot_real_and_generated(real: Captchas, generated: Captchas, n: int = 6) -> Figure:
-    """The first ``n`` images of two data sets side by side; give both the same texts in the same order."""
-    count = min(n, len(real), len(generated))
-    pairs = [captchas.images[i] for i in range(count) for captchas in (real, generated)]
-    title = f"images of two sources: {real.source} on the left, {generated.source} on the right of each pair"
-    figure, ax = image_grid(pairs, 4, title)
-    for cell in range(2 * count):
-        caption(ax, cell, 4, (generated if cell % 2 else real).texts[cell // 2])
-    return figure
-
-
-@styled
 def plot_mistakes(report: Report, columns: int = 5, limit: int = 100) -> Figure:
     """Every misread image (up to ``limit``) with predicted/true and its own CER; the wrong symbols are red and underlined."""
     mistakes = report.mistakes[:limit]
@@ -98,114 +307,4 @@ def plot_mistakes(report: Report, columns: int = 5, limit: int = 100) -> Figure:
         caption(ax, i, columns, f"{right}  CER {mistake.cer:.2f}")
         caption(ax, i, columns, "".join(symbol if wrong else " " for symbol, wrong in cells), color=RED, weight="bold")
         caption(ax, i, columns, "".join("_" if wrong else " " for _, wrong in cells), color=RED)
-    return figure
-
-
-def _bars(ax: Axes, names: Sequence[str], values: Sequence[float], captions: Sequence[str] = ()) -> None:
-    ax.bar(range(len(names)), values, color=SKY, width=0.75)
-    for x, (value, caption) in enumerate(zip(values, captions)):
-        ax.annotate(caption, (x, value), (0, 2), textcoords="offset points", ha="center")
-    ax.set_xticks(range(len(names)), names)
-    ax.margins(y=0.12)
-    middle, half = (len(names) - 1) / 2, max(len(names), 3) / 2  # a single bar would fill the whole panel
-    ax.set_xlim(middle - half, middle + half)
-    ax.grid(True, axis="y")
-
-
-@styled
-def plot_symbol_frequencies(texts: Sequence[str], slots: str | None = None) -> Figure:
-    """Share of each symbol in percent; with ``slots`` also what to expect when each slot is drawn equally often.
-
-    The expected range holds 95 of 100 draws of this size (normal approximation of the binomial).
-    """
-    counts, expected = symbol_frequencies(texts), expected_shares(slots) if slots else {}
-    total = max(sum(counts.values()), 1)
-    symbols = sorted({*counts, *expected})
-    figure = Figure(9.6, 3.3, "share of each symbol in all texts")
-    ax = figure.subplots()
-    _bars(ax, symbols, [100 * counts.get(symbol, 0) / total for symbol in symbols])
-    if slots:
-        share = np.array([expected.get(symbol, 0.0) for symbol in symbols])
-        spread = 196 * np.sqrt(share * (1 - share) / total)
-        label = f"expected from {len(slots)} equally likely slots, with 95 % range"
-        ax.errorbar(range(len(symbols)), 100 * share, spread, fmt="_", color=BLACK, markersize=13, capsize=3, label=label)
-        ax.legend()
-    ax.set(title=f"{total:,} symbols in {len(texts):,} texts", xlabel="symbol", ylabel="share (percent)")
-    figure.tight_layout()
-    return figure
-
-
-@styled
-def plot_neighbours(splits: Mapping[str, Sequence[str]]) -> Figure:
-    """For each named list of texts: how many hold two equal neighbours, and their share in percent."""
-    figure = Figure(1.8 + 1.4 * len(splits), 3.3, "texts with equal neighbours in each part")
-    ax = figure.subplots()
-    counts = [count_equal_neighbours(texts) for texts in splits.values()]
-    sizes = [max(len(texts), 1) for texts in splits.values()]
-    captions = [f"{count:,} of {size:,}" for count, size in zip(counts, sizes)]
-    _bars(ax, list(splits), [100 * count / size for count, size in zip(counts, sizes)], captions)
-    ax.set(title="texts with equal neighbours", ylabel="share (percent)")
-    figure.tight_layout()
-    return figure
-
-
-@styled
-def plot_lengths(texts: Sequence[str]) -> Figure:
-    """How long the texts are, and how many steps CTC needs for them at least (length + equal neighbours)."""
-    figure = Figure(7.2, 3.0, "length of the texts and steps CTC needs at least")
-    titles = ("length of the texts", "symbols"), ("CTC needs at least", "time steps")
-    for ax, measure, (title, unit) in zip(figure.subplots(1, 2), (len, ctc_min_steps), titles):
-        values, counts = np.unique([measure(text) for text in texts], return_counts=True)
-        _bars(ax, [str(value) for value in values], counts, [f"{count:,}" for count in counts])
-        ax.set(title=title, xlabel=unit, ylabel="texts")
-    figure.tight_layout()
-    return figure
-
-
-@styled
-def plot_network_view(
-    views: Mapping[str, Captchas], centres: Mapping[str, Sequence[float]] | None = None, index: int = 0
-) -> Figure:
-    """Image ``index`` at each size, on one scale, pixel by pixel; a red mark at the centre of each time step.
-
-    ``views`` maps a name to the data set at that size, ``centres`` maps some of these names to the x of each step in pixels.
-    """
-    centres = centres or {}
-    widest = max(captchas.images.shape[3] for captchas in views.values())
-    gap = 14  # pixels between rows, for the caption and the marks
-    tall = sum(captchas.images.shape[2] + gap for captchas in views.values()) + 5
-    below = 0.55  # inches under the picture, for the axis
-    figure = Figure(8.0, 7.5 * tall / widest + below, "one image at the sizes the networks see, with their time steps")
-    ax = figure.add_axes((0.03, below / figure.get_figheight(), 7.5 / 8.0, 1 - below / figure.get_figheight()))
-    top = 0
-    for name, captchas in views.items():
-        pixels = captchas.images[index].squeeze(0).cpu().numpy()
-        top, (height, width) = top + gap, pixels.shape
-        steps = centres.get(name, ())
-        ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, width, top + height, top), interpolation="nearest")
-        ax.text(0, top - 1, f"{name}: {width} x {height} pixels" + (f", {len(steps)} steps" if len(steps) else ""), va="bottom")
-        ax.plot(np.asarray(steps) + 0.5, np.full(len(steps), top + height + 1.5), "^", color=RED, markersize=5, clip_on=False)
-        top += height
-    ax.set(xlim=(0, widest), ylim=(tall, 0), xlabel="x (pixels)", yticks=[], aspect="equal")
-    ax.spines["left"].set_visible(False)
-    return figure
-
-
-@styled
-def plot_ink(captchas: Captchas) -> Figure:
-    """Mean darkness over all images, and its profile along x and y. 0 is white, 255 is black."""
-    darkness = 255 - captchas.images[:, 0].float().mean(0).cpu().numpy()  # (H, W)
-    height, width = darkness.shape
-    figure = Figure(9.0, 3.6, "where the ink is: mean image with column and row profiles")
-    shape = {"width_ratios": (4, 1), "height_ratios": (1, 1.6), "wspace": 0.08, "hspace": 0.15}
-    (above, corner), (ax, beside) = figure.subplots(2, 2, sharex="col", sharey="row", gridspec_kw=shape)
-    corner.set_axis_off()
-    ax.imshow(darkness, cmap="gray_r", extent=(0, width, height, 0), aspect="auto")
-    above.fill_between(np.arange(width) + 0.5, darkness.mean(0), step="mid", color=SKY)
-    beside.fill_betweenx(np.arange(height) + 0.5, darkness.mean(1), step="mid", color=SKY)
-    above.set_title(f"mean darkness of {len(captchas):,} images ({captchas.source}): 0 white, 255 black")
-    above.set(ylabel="column mean", ylim=(0, None))
-    ax.set(xlabel="x (pixels)", ylabel="y (pixels)")
-    beside.set(xlabel="row mean", xlim=(0, None))
-    figure.subplots_adjust(left=0.08, right=0.98, bottom=0.14, top=0.92)
     return figure

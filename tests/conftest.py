@@ -54,8 +54,8 @@ def captcha_folder(tmp_path, generated) -> Path:
 @pytest.fixture
 def pretend_published(monkeypatch, captcha_folder) -> dict[str, tuple[str, str]]:
     """Makes ``captcha_folder`` pass for the published set, so that its checks can be tested without the real images."""
-    from ocrlib import manifest
-    from ocrlib.images import read_image
+    from ocrlib.data import published as manifest
+    from ocrlib.data.images import read_image
 
     known = {}
     for file in sorted(captcha_folder.iterdir()):

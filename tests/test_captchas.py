@@ -14,8 +14,9 @@ from PIL import Image
 from torch.utils.data import DataLoader, random_split
 
 from ocrlib import captchas as module
-from ocrlib import download
-from ocrlib.captchas import Captchas, load_captchas, split
+from ocrlib.captchas import Captchas, split
+from ocrlib.data import download
+from ocrlib.data.loading import load_captchas
 
 
 @pytest.fixture(autouse=True)

@@ -15,15 +15,14 @@ import ocrlib
 import record
 import tasks
 from ocrlib import EXPERIMENTS, read_records
-from ocrlib.corrections import corrections
-from ocrlib.cross_validation import SEEDS, count_exact
-from ocrlib.heads import HEADS
-from ocrlib.medians import median_interval
-from ocrlib.reproduction import REPORTED_SPLIT
-from ocrlib.reproduction import select as select_reported
-from ocrlib.spreads import spread
-from ocrlib.transfer import main_runs
-from ocrlib.trials import select
+from ocrlib.data.published import corrections
+from ocrlib.studies.cross_validation import SEEDS, count_exact
+from ocrlib.studies.ctc_vs_ce import select
+from ocrlib.studies.heads import HEADS
+from ocrlib.studies.intervals import median_interval, spread
+from ocrlib.studies.reproduction import REPORTED_SPLIT
+from ocrlib.studies.reproduction import select as select_reported
+from ocrlib.studies.synthetic_to_real import main_runs
 
 CONTRIBUTING, CHANGELOG, CITATION = (
     (ROOT / name).read_text(encoding="utf-8") for name in ("CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff")

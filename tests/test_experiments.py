@@ -6,7 +6,7 @@ from toys import ToyCTC, toy_captchas
 
 from ocrlib import CTC, EXPERIMENTS, Alphabet, CrossEntropy, History, experiments, parameter_count, pick_budget, run
 from ocrlib.runtime import BUDGETS
-from ocrlib.statistics import ctc_min_steps
+from ocrlib.texts import ctc_min_steps
 
 REPORTED = {  # spec: width, train, test, batch, rate, epochs, clip, CER, edits
     "crnn": (80, 820, 250, 8, 0.08, 60, 3.0, 0.0024, 3),

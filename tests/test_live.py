@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from ocrlib import live
-from ocrlib.history import History
-from ocrlib.live import LivePlot, in_ipython
+from ocrlib import plots as live
+from ocrlib.evaluation import History
+from ocrlib.plots import LivePlot, in_ipython
 
 
 def history(epochs, steps=4, extra=0):
@@ -138,7 +138,7 @@ def test_ipython_in_a_terminal_is_no_notebook(monkeypatch):
 
 
 def test_importing_the_package_imports_no_matplotlib():
-    code = "import sys, ocrlib, ocrlib.live; print([m for m in ('matplotlib', 'IPython', 'scipy') if m in sys.modules])"
+    code = "import sys, ocrlib, ocrlib.plots; print([m for m in ('matplotlib', 'IPython', 'scipy') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
@@ -146,8 +146,8 @@ def test_importing_the_package_imports_no_matplotlib():
 def test_in_a_real_kernel_the_stored_output_is_one_picture():
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     code = """
-from ocrlib.history import History
-from ocrlib.live import LivePlot
+from ocrlib.evaluation import History
+from ocrlib.plots import LivePlot
 plot, run = LivePlot("CTC loss"), History()
 for epoch in range(3):
     run.train_loss += [1.0, 0.5]; run.test_loss.append(0.4); run.steps_per_epoch.append(2); run.seconds.append(0.1)

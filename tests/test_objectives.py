@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ocrlib import CECRNN, CRNN, CTC, Alphabet, CrossEntropy, ModifiedCRNN, ctc_route, seed_everything
-from ocrlib.statistics import ctc_min_steps
+from ocrlib.texts import ctc_min_steps
 
 ALPHABET = Alphabet("abc")
 

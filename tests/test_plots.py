@@ -9,19 +9,16 @@ import pytest
 import torch
 from PIL import Image
 
-from ocrlib.figures import BLACK, RED, Figure, LossFigure
-from ocrlib.history import History
-from ocrlib.plots import (
+from ocrlib.data.plots import (
     plot_ink,
     plot_lengths,
-    plot_losses,
-    plot_mistakes,
     plot_neighbours,
     plot_network_view,
     plot_real_and_generated,
-    plot_samples,
     plot_symbol_frequencies,
 )
+from ocrlib.evaluation import History
+from ocrlib.plots import BLACK, RED, Figure, LossFigure, plot_losses, plot_mistakes, plot_samples
 
 
 class FakeCaptchas(SimpleNamespace):

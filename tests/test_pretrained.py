@@ -3,10 +3,10 @@
 from committed import ROOT
 
 from ocrlib import EXPERIMENTS, evaluate, load_captchas, read, read_records
-from ocrlib.drawings import draw_captchas, draw_texts
-from ocrlib.models import load_model
+from ocrlib.checkpoints import FILE, load_model, load_pretrained
 from ocrlib.objectives import CTC
-from ocrlib.pretrained import FILE, load_pretrained, pretrain, trained_file, weights_digest
+from ocrlib.studies.pretraining import pretrain, trained_file, weights_digest
+from ocrlib.synthetic.generated import draw_captchas, draw_texts
 
 
 def test_its_weights_are_those_of_the_recorded_run():

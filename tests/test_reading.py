@@ -6,8 +6,8 @@ from PIL import Image
 from toys import ToyCE, ToyCTC, toy_captchas
 
 from ocrlib import CTC, Alphabet, BadImage, CrossEntropy, TrainedModel, evaluate, read
-from ocrlib.decoding import confidences
 from ocrlib.evaluation import predict
+from ocrlib.objectives import confidences
 
 ABC = Alphabet("abc")
 

@@ -6,14 +6,13 @@ import pytest
 from committed import ROOT, read_committed
 
 from ocrlib import EXPERIMENTS, read_records
-from ocrlib.cross_validation import count_exact
-from ocrlib.heads import HEADS
-from ocrlib.medians import median_interval
-from ocrlib.reproduction import REPORTED_SPLIT
-from ocrlib.reproduction import select as select_reported
-from ocrlib.spreads import spread
-from ocrlib.transfer import main_runs
-from ocrlib.trials import select
+from ocrlib.studies.cross_validation import count_exact
+from ocrlib.studies.ctc_vs_ce import select
+from ocrlib.studies.heads import HEADS
+from ocrlib.studies.intervals import median_interval, spread
+from ocrlib.studies.reproduction import REPORTED_SPLIT
+from ocrlib.studies.reproduction import select as select_reported
+from ocrlib.studies.synthetic_to_real import main_runs
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 NOTEBOOKS = {"crnn": "02_crnn", "modified_crnn": "03_modified_crnn", "ce_crnn": "04_ce_crnn"}

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from ocrlib.statistics import (
+from ocrlib.texts import (
     align,
     chi_squared_symbols,
     count_equal_neighbours,

@@ -27,7 +27,7 @@ def describe(data: bool) -> dict:
 def plain(recipe: str) -> dict:
     """One epoch of the plain procedure."""
     from ocrlib import EXPERIMENTS, Alphabet, load_captchas, pick_budget, pick_device, seed_everything, split
-    from ocrlib.plain import PlainCaptchas, fit_plain, image_files
+    from ocrlib.studies.speed import PlainCaptchas, fit_plain, image_files
 
     device, alphabet, captchas = pick_device(), Alphabet(), load_captchas(width=EXPERIMENTS[recipe].width)
     chosen = EXPERIMENTS[recipe].within(pick_budget(), len(captchas))
@@ -52,15 +52,15 @@ def project(recipe: str, live: bool, one_epoch: bool, seed: int = SEED) -> dict:
     from dataclasses import replace
 
     from ocrlib import EXPERIMENTS, experiments, pick_device, run
-    from ocrlib.live import LivePlot
-    from ocrlib.progress import Progress
+    from ocrlib.plots import LivePlot
+    from ocrlib.training import Progress
 
     if live:
         from IPython.core.interactiveshell import InteractiveShell
 
-        import ocrlib.figures  # noqa: F401  (imported before the clock starts: in a notebook, earlier figures have done it)
+        import ocrlib.plots  # noqa: F401  (imported before the clock starts: in a notebook, earlier figures have done it)  # noqa: F401  (imported before the clock starts: in a notebook, earlier figures have done it)
 
-        InteractiveShell.instance()  # ocrlib.live asks for one, to tell a notebook from a terminal
+        InteractiveShell.instance()  # ocrlib.plots asks for one, to tell a notebook from a terminal
     trained, shown = [], []
     untimed = experiments.fit
 

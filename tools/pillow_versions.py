@@ -22,7 +22,7 @@ OLDEST = (10, 3)  # as pyproject.toml has it
 
 def fingerprint(images: int = 200, seed: int = 3) -> str:
     """16 hex digits of the SHA-256 of so many generated images."""
-    from ocrlib.synthetic import SyntheticCaptchas
+    from ocrlib.synthetic.generator import SyntheticCaptchas
 
     digest = hashlib.sha256()
     for image, _ in SyntheticCaptchas(images, seed):

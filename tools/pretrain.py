@@ -9,8 +9,9 @@ from __future__ import annotations
 import shutil
 
 from ocrlib import read_records, record_runs, repeat
-from ocrlib.pretrained import FILE, pretrain, trained_file
-from ocrlib.repetitions import check_repetition
+from ocrlib.checkpoints import FILE
+from ocrlib.studies.pretraining import pretrain, trained_file
+from ocrlib.studies.repetitions import check_repetition
 from tasks import ROOT, make_paths_absolute, say
 
 RECORD = ROOT / "notebooks" / "records" / "00_pretrained.jsonl"

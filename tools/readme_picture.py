@@ -6,7 +6,7 @@ Needs the checkpoint that notebook 02 leaves in notebooks/runs/ after a full run
 from ocrlib import EXPERIMENTS, Alphabet, load_captchas, split
 from ocrlib.checkpoints import load_checkpoint
 from ocrlib.evaluation import predict
-from ocrlib.figures import Figure
+from ocrlib.plots import Figure
 from tasks import ROOT
 
 STRIDE, FIRST = 4, 3.5  # pixels between two steps of the CRNN's stack, and the centre of the first

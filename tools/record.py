@@ -20,20 +20,16 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ocrlib import (
+from ocrlib.studies import (
     cross_validation,
-    load_captchas,
-    pick_budget,
-    questions,
-    read_records,
-    record_runs,
+    open_questions as questions,
     reproduction,
-    run_recipe,
-    transfer,
-    trials,
+    synthetic_to_real as transfer,
+    ctc_vs_ce as trials,
 )
-from ocrlib.comparison import compare
-from ocrlib.records import data_fingerprint
+from ocrlib import load_captchas, pick_budget, read_records, record_runs, run_recipe
+from ocrlib.studies.ctc_vs_ce import compare
+from ocrlib.studies.records import data_fingerprint
 from tasks import ROOT, make_paths_absolute, say
 from terminal import describe_seconds
 

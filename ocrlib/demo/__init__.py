@@ -1,0 +1,1 @@
+"""For showing and shipping: widgets for notebooks, ONNX files."""

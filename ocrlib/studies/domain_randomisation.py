@@ -1,0 +1,46 @@
+"""Changes to a drawn text's ink before it is distorted: to draw it wrongly on purpose, or differently each time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ocrlib.synthetic.generator import LEFT
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class InkChange:
+    """Stretches, thickens, moves and blurs ink by amounts drawn uniformly from ranges; equal ends are a fixed amount.
+
+    ``width`` is a factor about the left edge of the text. ``weight`` is how far strokes go towards what they would be with
+    a pixel more on each side (1), or less (-1). ``x`` and ``y`` are pixels right and down, ``blur`` a Gaussian's standard
+    deviation in pixels. Raises ``ValueError`` for a range whose ends are the wrong way round.
+    """
+
+    width: Range = (1.0, 1.0)
+    weight: Range = (0.0, 0.0)
+    x: Range = (0.0, 0.0)
+    y: Range = (0.0, 0.0)
+    blur: Range = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            low, high = getattr(self, field.name)
+            if low > high:
+                raise ValueError(f"{field.name}={low, high}: a range begins with its lower end.")
+
+    def __call__(self, ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Ink ``(H, W)`` float32 in 0..1 to other ink of the same shape; five numbers are drawn from ``rng``."""
+        from scipy.ndimage import affine_transform, gaussian_filter, grey_dilation, grey_erosion  # slow to import
+
+        width, weight, x, y, blur = (rng.uniform(*getattr(self, field.name)) for field in fields(self))
+        if (width, x, y) != (1.0, 0.0, 0.0):
+            # Pixel (row, column) of the result comes from row - y and LEFT + (column - x - LEFT) / width.
+            ink = affine_transform(ink, (1.0, 1 / width), (-y, LEFT - (x + LEFT) / width), order=1)
+        if weight:
+            other = grey_dilation(ink, (3, 3)) if weight > 0 else grey_erosion(ink, (3, 3))
+            ink = ink + abs(weight) * (other - ink)
+        return gaussian_filter(ink, blur).astype(np.float32) if blur else ink.astype(np.float32)

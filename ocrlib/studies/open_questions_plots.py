@@ -1,0 +1,143 @@
+"""Figures for the open questions of notebook 08: where a step looks, what size costs, and texts laid over an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from ocrlib.plots import BLACK, BLUE, RED, Figure, styled
+from ocrlib.studies.intervals import median_interval
+from ocrlib.studies.plots import COLOURS, MARKERS
+from ocrlib.synthetic.generator import symbol_middles
+from ocrlib.synthetic.template_matching import darkness, redraw
+
+
+class Field(NamedTuple):
+    """A step's field for `plot_fields`: gradients ``(H, W)``, the first and last column of its window, and its centre."""
+
+    gradients: Tensor
+    window: tuple[int, int]
+    centre: float
+
+
+@styled
+def plot_fields(fields: Mapping[str, Field]) -> Figure:
+    """One picture a name: how strongly each pixel moves a step, dark where most, with the window's ends and centre.
+
+    Below each the same summed over the columns, as a share of its greatest.
+    """
+    figure = Figure(9.0, 2.1 * len(fields), "how strongly each pixel moves one time step, for " + ", ".join(fields))
+    rim = {"left": 0.02, "right": 0.98, "top": 1 - 0.1 / len(fields), "bottom": 0.21 / len(fields)}
+    outer = figure.add_gridspec(len(fields), 1, hspace=0.5, **rim)
+    for (name, field), cell in zip(fields.items(), outer):
+        inner = cell.subgridspec(2, 1, height_ratios=(2, 1), hspace=0.08)
+        ax, below = figure.add_subplot(inner[0]), figure.add_subplot(inner[1])
+        strength = field.gradients.sqrt().numpy()
+        height, width = strength.shape
+        ax.imshow(strength, cmap="Blues", extent=(0, width, height, 0), aspect="auto")
+        columns = strength.sum(0)
+        below.fill_between(np.arange(width) + 0.5, columns / columns.max(), color=COLOURS[0], alpha=0.6, linewidth=0)
+        first, last = field.window
+        for axis in (ax, below):
+            axis.axvline(field.centre + 0.5, color=BLACK, linewidth=1, linestyle=":")
+            for x in (first, last + 1):
+                axis.axvline(x, color=RED, linewidth=1.4)
+            axis.set(xlim=(0, width), yticks=[])
+        ax.set_xticks([])
+        ax.set_title(f"{name}: window of {last - first + 1} columns", loc="left", fontsize=10)
+        below.set_ylim(0, 1.1)
+        below.set_xlabel("x (pixels)", labelpad=1)
+    return figure
+
+
+@styled
+def plot_looking(looks: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], image: Tensor) -> Figure:
+    """A panel a name: where each step's window has its centre, where its symbol stands, and where each run looks.
+
+    ``looks`` has for each name the figures of its runs, as `ocrlib.studies.open_questions.train_to_look` gives them; ``image``
+    ``(1, H, W)`` lies behind.
+    """
+    figure = Figure(8.2, 1.9 * len(looks) + 0.5, "where the steps of trained networks look, for " + ", ".join(looks))
+    panels = np.atleast_1d(figure.subplots(len(looks), 1, sharex=True))
+    height, width = image.shape[1:]
+    for ax, (name, runs) in zip(panels, looks.items()):
+        ax.imshow(image[0].cpu().numpy(), cmap="gray", vmin=-350, vmax=255, extent=(0, width, 0, len(runs) + 1), aspect="auto")
+        for kind, x, colour, line in (
+            ("middle of the step's window", runs[0]["centres"], BLACK, ":"),
+            ("middle of the symbol it reads", runs[0]["symbols_at"], RED, "-"),
+        ):
+            # Pixel x reaches from x to x + 1.
+            ax.vlines(np.add(x, 0.5), 0, len(runs) + 1, colour, linestyle=line, linewidth=1.6, label=kind)
+        for row, run in enumerate(runs, 1):
+            label = "where it looks, a row for each seed" if row == 1 else None
+            ax.plot(np.add(run["looks_at"], 0.5), np.full(len(run["looks_at"]), row), "o", color=BLUE, markersize=5, label=label)
+        ax.set_title(name, loc="left")
+        ax.set(xlim=(0, width), ylim=(0, len(runs) + 1), yticks=[])
+    panels[-1].set_xlabel("x (pixels)")
+    panels[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.14), ncols=3, fontsize=8.5)
+    figure.tight_layout()
+    return figure
+
+
+@styled
+def plot_sizes(series: Mapping[str, Sequence[tuple[float, Sequence[float]]]], across: str, title: str) -> Figure:
+    """For each name, its points (size, CERs of the runs): every run as a dot, medians with intervals (`median_interval`).
+
+    The sizes' axis is logarithmic. Runs of one size stand a little beside each other, so that equal ones can be counted.
+    """
+    figure = Figure(8.2, 4.2, f"{title}: CER against {across} for {', '.join(series)}")
+    ax = figure.subplots()
+    for (name, points), colour, marker in zip(series.items(), COLOURS, MARKERS):
+        points = sorted(points)
+        sizes = [size for size, _ in points]
+        medians = [median_interval(cers) for _, cers in points]
+        ax.plot(sizes, [m.median for m in medians], marker, color=colour, markersize=8, label=f"{name}: median")
+        ax.vlines(sizes, [m.low for m in medians], [m.high for m in medians], colour, alpha=0.5)
+        for size, cers in points:
+            beside = size * 1.04 ** (1.5 + np.arange(len(cers)))
+            ax.plot(beside, sorted(cers), ".", color=colour, alpha=0.7, markersize=6)
+    ax.set(xscale="log", xlabel=across, ylabel="CER", title=title)
+    ax.set_ylim(bottom=0)
+    ax.grid(True)
+    ax.legend()
+    figure.tight_layout()
+    return figure
+
+
+@styled
+def plot_redrawn(images: Sequence[Tensor], texts: Sequence[tuple[str, str]], captions: Sequence[tuple[str, str, str]]) -> Figure:
+    """A row for each image ``(1, 50, 200)``: itself, then how either of two texts, drawn as kaptcha would, differs from it.
+
+    Red is ink that the text needs and the image lacks, blue is ink of the image that the text doesn't explain: the noise
+    curves, always. Grey is where the two agree. ``captions`` has three for each row. What lies beside all texts is cut off.
+    """
+    middles = [symbol_middles(text) for pair in texts for text in pair]
+    ends = min(found[0] for found in middles) - 20, max(found[-1] for found in middles) + 20  # half a symbol and some air
+    tall = 1.35
+    figure = Figure(9.4, tall * len(images), "images beside the two texts they may show: " + ", ".join(map("/".join, texts)))
+    axes = np.atleast_2d(figure.subplots(len(images), 3))
+    for row, image, pair, words in zip(axes, images, texts, captions):
+        for ax, text, caption in zip(row, (None, *pair), words):
+            if text is None:
+                ax.imshow(image[0].cpu().numpy(), cmap="gray", vmin=0, vmax=255, aspect="auto")
+            else:
+                ax.imshow(_differences(image, text), aspect="auto")
+            ax.set_xlim(*ends)
+            ax.set_title(caption, fontsize=9, family="DejaVu Sans Mono", loc="left", pad=2)
+            ax.set_axis_off()
+    figure.subplots_adjust(left=0.01, right=0.99, top=1 - 0.22 / figure.get_figheight(), bottom=0.01, hspace=0.3, wspace=0.03)
+    return figure
+
+
+def _differences(image: Tensor, text: str) -> np.ndarray:
+    """``(50, 200, 3)`` in 0..1: grey where image and text agree, red for the text alone, blue for the image alone."""
+    dark, ink = darkness(image), redraw(image, text).ink
+    parts = (np.minimum(dark, ink), (0.72, 0.72, 0.72)), (ink - dark, (0.84, 0.2, 0.0)), (dark - ink, (0.0, 0.45, 0.7))
+    picture = np.ones((*dark.shape, 3))
+    for amount, colour in parts:
+        amount = np.clip(amount, 0, 1)[..., None]
+        picture = picture * (1 - amount) + np.array(colour) * amount
+    return picture.clip(0, 1)

@@ -1,0 +1,66 @@
+"""Figures of races: CER against seconds of training, and speed against what the machine could do at best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.ticker import FuncFormatter
+
+from ocrlib.plots import BLACK, RED, SKY, Figure, styled
+from ocrlib.studies.speed import TRAINING, Race
+
+MARKERS = "osD^vP*Xph<>"
+
+
+@styled
+def plot_races(races: Sequence[Race], levels: Sequence[float], characters: int) -> Figure:
+    """CER after each epoch against the seconds of training so far, both on logarithmic axes; a dashed line for each level.
+
+    A CER of 0 has no place on such an axis: it is drawn at half an error in ``characters``.
+    """
+    figure = Figure(9.0, 4.6, "character error rate against seconds of training, one line for each change")
+    ax = figure.subplots()
+    colours = colormaps["viridis"](np.linspace(0.0, 0.92, max(len(races), 2)))
+    least = 0.5 / characters
+    for race, colour, marker in zip(races, colours, MARKERS * len(races)):
+        cers = np.maximum(race.cers, least)
+        ax.plot(np.cumsum(race.seconds), cers, marker=marker, markersize=4, linewidth=1.4, color=colour, label=race.title)
+    for level in levels:
+        ax.axhline(level, color=RED, linestyle="--", linewidth=1)
+        ax.annotate(f"CER {level:.2%}", (0.0, level), xycoords=("axes fraction", "data"), xytext=(4, 3),
+                    textcoords="offset points", color=RED)  # fmt: skip
+    ax.set(xscale="log", yscale="log", xlabel="training so far (seconds)", ylabel="CER on the watched images")
+    ax.set_title("how fast each change gets there")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.grid(True)
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
+    figure.tight_layout()
+    return figure
+
+
+@styled
+def plot_roofline(speeds: Mapping[str, tuple[float, float]], peaks: Mapping[str, float]) -> Figure:
+    """Training speed against work: for each name (FLOPs of an image forward, images a second), under the machine's peaks.
+
+    ``peaks`` are FLOPs a second by name. No point can lie above peak / (3 x FLOPs): forward once, backward twice.
+    """
+    figure = Figure(8.0, 4.4, "images a second against operations an image, under the speed of a large matrix product")
+    ax = figure.subplots()
+    work = np.array([flops for flops, _ in speeds.values()])
+    line = np.array([work.min() / 3, work.max() * 3])
+    for (name, peak), style, colour in zip(peaks.items(), ("-", "--", ":"), (BLACK, SKY, RED)):
+        ax.plot(line / 1e6, peak / (TRAINING * line), style, color=colour, label=f"{name}: {peak / 1e9:,.0f} GFLOP/s")
+    colours = colormaps["viridis"](np.linspace(0.0, 0.92, max(len(speeds), 2)))
+    for (name, (flops, speed)), colour, marker in zip(speeds.items(), colours, MARKERS * len(speeds)):
+        ax.plot(flops / 1e6, speed, marker, color=colour, markersize=8, label=name)
+    ax.set(xscale="log", yscale="log", xlabel="work: operations of one image forward (MFLOP)")
+    ax.set(ylabel="training speed (images a second)", title="how close to the machine's best")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    ax.grid(True)
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
+    figure.tight_layout()
+    return figure

@@ -1,0 +1,165 @@
+"""Symbols to class indices and back."""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Alphabet:
+    """The symbols a network can read, numbered from 1; index 0 is CTC's blank.
+
+    The default has 36 symbols (digits, then lower-case letters), so a network has 37 classes.
+
+    Raises ``ValueError`` for an empty alphabet or a symbol that stands twice.
+    """
+
+    blank: int = 0
+
+    def __init__(self, symbols: str = string.digits + string.ascii_lowercase) -> None:
+        if not symbols:
+            raise ValueError("An alphabet needs at least one symbol, got an empty string.")
+        twice = sorted({symbol for symbol in symbols if symbols.count(symbol) > 1})
+        if twice:
+            raise ValueError(f"Each symbol must stand once in the alphabet {symbols!r}; these stand more often: {twice}.")
+        self.symbols = symbols
+        self._index = {symbol: i for i, symbol in enumerate(symbols, start=1)}
+
+    def __len__(self) -> int:
+        """Number of classes, the blank included."""
+        return len(self.symbols) + 1
+
+    def __repr__(self) -> str:
+        return f"Alphabet({self.symbols!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Alphabet) and self.symbols == other.symbols
+
+    def __hash__(self) -> int:
+        return hash(self.symbols)
+
+    def encode(self, text: str) -> list[int]:
+        """Class indices of ``text``, one a symbol, each in 1..len(symbols).
+
+        Raises ``ValueError`` that names the symbol and the text when a symbol is not in the alphabet.
+        """
+        try:
+            return [self._index[symbol] for symbol in text]
+        except KeyError as error:
+            raise ValueError(
+                f"{text!r} holds {error.args[0]!r}, which is not in the alphabet {self.symbols!r}. "
+                "Correct the text, or make an Alphabet that has this symbol."
+            ) from None
+
+    def decode(self, indices: Iterable[int]) -> str:
+        """Text of class indices, blanks dropped. Repeats are kept: merging them is CTC's business."""
+        return "".join(self.symbols[i - 1] for i in indices if i != self.blank)
+
+    def encode_batch(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Targets ``(N, L)``, padded with the blank to the longest text, and target_lengths ``(N,)``; both int64."""
+        lengths = torch.tensor([len(text) for text in texts], dtype=torch.int64)
+        targets = torch.full((len(texts), int(lengths.max()) if texts else 0), self.blank, dtype=torch.int64)
+        for row, text in zip(targets, texts):
+            row[: len(text)] = torch.tensor(self.encode(text), dtype=torch.int64)
+        return targets, lengths
+
+
+def symbol_frequencies(texts: Iterable[str]) -> dict[str, int]:
+    """How often each symbol occurs in all texts together, in the order of the symbols."""
+    counts = Counter("".join(texts))
+    return {symbol: counts[symbol] for symbol in sorted(counts)}
+
+
+def equal_neighbours(text: str) -> int:
+    """How many symbols equal the one before them: 1 in `cd5ff`, 4 in `fffff`, 0 in `cd5fc`."""
+    return sum(left == right for left, right in zip(text, text[1:]))
+
+
+def count_equal_neighbours(texts: Iterable[str]) -> int:
+    """How many of the texts hold at least two equal neighbours."""
+    return sum(equal_neighbours(text) > 0 for text in texts)
+
+
+def ctc_min_steps(text: str) -> int:
+    """The fewest time steps with which CTC can write `text`.
+
+    One step a symbol, and one blank between equal neighbours: without it decoding would merge the two
+    (Graves et al. 2006, "Connectionist temporal classification", section 3).
+    """
+    return len(text) + equal_neighbours(text)
+
+
+class ChiSquared(NamedTuple):
+    """The result of `chi_squared_symbols`: the statistic, its degrees of freedom and the p-value."""
+
+    statistic: float
+    degrees: int
+    p: float
+
+
+def expected_shares(slots: str) -> dict[str, float]:
+    """The share of each symbol, from 0 to 1, when every character of `slots` is drawn equally often."""
+    if not slots:
+        raise ValueError("slots is empty; expected the characters that texts are drawn from, such as 'abcc'.")
+    return {symbol: count / len(slots) for symbol, count in symbol_frequencies([slots]).items()}
+
+
+def chi_squared_symbols(texts: Iterable[str], slots: str) -> ChiSquared:
+    """Pearson's chi-squared test: were the symbols of `texts` drawn from `slots`, each slot equally often?
+
+    A symbol that stands twice in `slots` is expected twice as often. A small p-value speaks against it.
+    Raises ValueError when a text holds a symbol that no slot can give, or when there is nothing to test.
+    """
+    from scipy.stats import chisquare  # only here: importing scipy.stats takes about a second
+
+    shares = expected_shares(slots)
+    counts = symbol_frequencies(texts)
+    total = sum(counts.values())
+    strange = sorted(set(counts) - set(shares))
+    if strange:
+        raise ValueError(f"The texts hold {strange}, which slots={slots!r} can never give; add them to slots.")
+    if total == 0 or len(shares) < 2:
+        raise ValueError(f"The test needs at least one text and two different slots; got {total} symbols and slots={slots!r}.")
+    result = chisquare([counts.get(symbol, 0) for symbol in shares], [share * total for share in shares.values()])
+    return ChiSquared(float(result.statistic), len(shares) - 1, float(result.pvalue))
+
+
+def align(predicted: str, true: str) -> list[tuple[str, str]]:
+    """Pair the symbols of two texts with as few edits as possible; "" stands for a missing symbol.
+
+    `align("cd5f", "cd5ff")` is `[("c", "c"), ("d", "d"), ("5", "5"), ("", "f"), ("f", "f")]`: the number of
+    unequal pairs is the edit distance. Source: Wagner and Fischer 1974, "The string-to-string correction problem".
+    """
+    # distance[i][j]: edits between the first i predicted and the first j true symbols.
+    distance = [[i + j if i * j == 0 else 0 for j in range(len(true) + 1)] for i in range(len(predicted) + 1)]
+    for i, p in enumerate(predicted, start=1):
+        for j, t in enumerate(true, start=1):
+            swap = distance[i - 1][j - 1] + (p != t)
+            distance[i][j] = min(swap, distance[i - 1][j] + 1, distance[i][j - 1] + 1)
+    pairs: list[tuple[str, str]] = []
+    i, j = len(predicted), len(true)
+    while i or j:
+        here = distance[i][j]
+        if i and j and here == distance[i - 1][j - 1] + (predicted[i - 1] != true[j - 1]):
+            i, j = i - 1, j - 1
+            pairs.append((predicted[i], true[j]))
+        elif i and here == distance[i - 1][j] + 1:
+            i -= 1
+            pairs.append((predicted[i], ""))
+        else:
+            j -= 1
+            pairs.append(("", true[j]))
+    return pairs[::-1]
+
+_NAMED = 3  # spelled out; more would bury the message
+
+
+def first_few(things: list[str]) -> str:
+    """The first three of them, and how many more there are."""
+    more = len(things) - _NAMED
+    return ", ".join(things[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,169 @@
+"""CTC's paths, loss and gradient: counting by hand, every path summed, the recursions and torch, all held equal."""
+
+from itertools import product
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from ocrlib.ctc.alignments import (
+    backward,
+    collapse,
+    count_paths,
+    flow,
+    forward,
+    gradient,
+    lattice_rows,
+    list_paths,
+    log_likelihood,
+    posterior,
+    predecessors,
+    soft_alignment,
+    transitions,
+)
+from ocrlib.texts import ctc_min_steps
+
+TARGETS = [(), (1,), (1, 2), (1, 1), (2, 1, 2), (1, 1, 2), (3, 3, 3)]
+CASES = [(target, steps, blank) for target in TARGETS for steps in (1, 3, 5, 6) for blank in (0, 4)]
+SPELT = [(target, steps, blank) for target, steps, blank in CASES if steps >= ctc_min_steps(target)]
+
+
+def random_logits(steps, seed=0, classes=5, spread=2.0):
+    generator = torch.Generator().manual_seed(seed)
+    return spread * torch.randn(steps, classes, generator=generator, dtype=torch.float64)
+
+
+def all_paths(target, steps, blank=0, classes=5):
+    """The definition, straight: every path there is, asked whether it spells the target."""
+    return [path for path in product(range(classes), repeat=steps) if collapse(path, blank) == tuple(target)]
+
+
+def sum_of_paths(log_probs, paths):
+    steps = torch.arange(len(log_probs))
+    return torch.stack([log_probs[steps, list(path)].sum() for path in paths]).logsumexp(0)
+
+
+def torchs_loss(logits, target, blank=0):
+    log_probs, lengths = logits.log_softmax(1)[:, None], torch.tensor([len(logits)])
+    return F.ctc_loss(log_probs, torch.tensor([target]), lengths, torch.tensor([len(target)]), blank=blank, reduction="sum")
+
+
+def test_a_path_is_merged_then_freed_of_blanks():
+    assert collapse([0, 1, 1, 0, 1, 2, 2, 0]) == (1, 1, 2)
+    assert collapse([1, 0, 1], blank=1) == (0,)
+    assert collapse([]) == collapse([0, 0]) == ()
+
+
+def test_the_lattice_has_a_blank_around_each_symbol():
+    assert lattice_rows([3, 1, 1]) == [0, 3, 0, 1, 0, 1, 0]
+    assert lattice_rows([], blank=4) == [4]
+    with pytest.raises(ValueError, match=r"\[1, 4\] holds 4, the blank's index"):
+        lattice_rows([1, 4], blank=4)
+
+
+def test_a_blank_may_be_left_out_unless_its_neighbours_are_equal():
+    rows = lattice_rows([3, 1, 1])
+    assert [sorted(predecessors(rows, row)) for row in range(7)] == [[0], [0, 1], [1, 2], [1, 2, 3], [3, 4], [4, 5], [5, 6]]
+    allowed = transitions(rows)
+    assert allowed.exp().nonzero().tolist() == sorted([before, row] for row in range(7) for before in predecessors(rows, row))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("steps", [1, 2, 4, 5])
+@pytest.mark.parametrize("blank", [0, 4])
+def test_listed_and_counted_paths_are_all_there_are(target, steps, blank):
+    listed = list(list_paths(target, steps, blank))
+    assert sorted(listed) == all_paths(target, steps, blank)
+    assert count_paths(target, steps) == len(listed)
+
+
+def test_texts_are_counted_as_their_indices_are():
+    assert count_paths("cd5ff", 10) == count_paths([1, 2, 3, 4, 4], 10) == 1001
+    assert [count_paths("fffff", steps) for steps in (0, 8, 9, 10)] == [0, 0, 1, 11]
+    assert count_paths("", 3) == 1 and list(list_paths([1], 0)) == []
+
+
+@pytest.mark.parametrize("target, steps, blank", CASES)
+def test_the_sum_over_all_paths_the_recursion_and_torch_agree(target, steps, blank):
+    logits = random_logits(steps, seed=steps)
+    log_probs = logits.log_softmax(1)
+    paths = all_paths(target, steps, blank)
+    found = log_likelihood(log_probs, target, blank)
+    torch.testing.assert_close(-found, torchs_loss(logits, target, blank), rtol=1e-9, atol=1e-9)
+    if paths:
+        torch.testing.assert_close(found, sum_of_paths(log_probs, paths), rtol=1e-9, atol=1e-9)
+    else:
+        assert found == -torch.inf
+
+
+@pytest.mark.parametrize("target, steps, blank", SPELT)
+def test_the_gradients_agree_too(target, steps, blank):
+    logits = random_logits(steps, seed=steps + 1).requires_grad_()
+    (by_torch,) = torch.autograd.grad(torchs_loss(logits, target, blank), logits)
+    (by_paths,) = torch.autograd.grad(-sum_of_paths(logits.log_softmax(1), all_paths(target, steps, blank)), logits)
+    ours = gradient(logits.detach().log_softmax(1), target, blank)
+    torch.testing.assert_close(ours, by_torch, rtol=1e-8, atol=1e-9)
+    torch.testing.assert_close(ours, by_paths, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_long_random_texts_agree_with_torch(seed):
+    generator = torch.Generator().manual_seed(seed)
+    length = int(torch.randint(1, 9, (), generator=generator))
+    target = torch.randint(1, 4, (length,), generator=generator).tolist()  # few symbols, so that many neighbours are equal
+    logits = random_logits(24, seed, classes=7, spread=4).requires_grad_()
+    loss = torchs_loss(logits, target)
+    (by_torch,) = torch.autograd.grad(loss, logits)
+    log_probs = logits.detach().log_softmax(1)
+    torch.testing.assert_close(-log_likelihood(log_probs, target), loss.detach(), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(gradient(log_probs, target), by_torch, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("target", [(1, 2), (1, 1, 2)])
+def test_posterior_and_flow_are_shares_of_the_paths(target):
+    log_probs = random_logits(5, seed=3).log_softmax(1)
+    paths = all_paths(target, 5)
+    weights = torch.stack([sum_of_paths(log_probs, [path]) for path in paths]).softmax(0)
+    soft = torch.zeros(5, 5, dtype=torch.float64)
+    for path, weight in zip(paths, weights):
+        soft[torch.arange(5), list(path)] += weight
+    torch.testing.assert_close(soft_alignment(log_probs, target), soft)
+
+    at, moves = posterior(log_probs, target), flow(log_probs, target)
+    torch.testing.assert_close(at.sum(1), torch.ones(5, dtype=torch.float64))
+    torch.testing.assert_close(moves.sum(2), at[:-1])  # what leaves a row
+    torch.testing.assert_close(moves.sum(1), at[1:])  # what comes into one
+    assert not moves[:, transitions(lattice_rows(target)) == -torch.inf].any()
+
+
+def test_every_cut_through_the_lattice_finds_the_same_probability():
+    log_probs = random_logits(6, seed=5).log_softmax(1)
+    cuts = (forward(log_probs, (1, 2, 2)) + backward(log_probs, (1, 2, 2))).logsumexp(1)
+    torch.testing.assert_close(cuts, log_likelihood(log_probs, (1, 2, 2)).expand(6))
+
+
+def test_where_one_path_is_left_it_gets_everything():
+    log_probs = random_logits(5, classes=3).log_softmax(1)
+    assert soft_alignment(log_probs, (1, 1, 1)).argmax(1).tolist() == [1, 0, 1, 0, 1]
+    torch.testing.assert_close(soft_alignment(log_probs, (1, 1, 1)).amax(1), torch.ones(5, dtype=torch.float64))
+
+
+def test_single_precision_is_kept():
+    log_probs = random_logits(6).float().log_softmax(1)
+    assert forward(log_probs, (1, 2)).dtype == gradient(log_probs, (1, 2)).dtype == torch.float32
+    torch.testing.assert_close(-log_likelihood(log_probs, (1, 2)), torchs_loss(random_logits(6).float(), (1, 2)))
+
+
+@pytest.mark.parametrize("function", [posterior, flow, soft_alignment, gradient])
+def test_a_target_that_no_path_spells_has_no_alignment(function):
+    with pytest.raises(ValueError, match=r"No path of 3 steps .* \[1, 1, 2\], which needs 4 steps at least"):
+        function(random_logits(3).log_softmax(1), [1, 1, 2])
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match=r"must be \(T, C\) of one sequence, got \(3, 2, 5\).*log_probs\[:, n\]"):
+        forward(torch.zeros(3, 2, 5), [1])
+    with pytest.raises(ValueError, match="must be"):
+        backward(torch.zeros(0, 5), [1])
+    with pytest.raises(ValueError, match=r"\[1, 7\] and the blank 0 must lie in 0\.\.4"):
+        forward(torch.zeros(3, 5), [1, 7])

@@ -1,0 +1,148 @@
+"""What the figures show: the shares, lines and words in them."""
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib.collections import LineCollection, PathCollection, QuadMesh
+
+from ocrlib import Alphabet
+from ocrlib.ctc.alignments import count_paths, flow, posterior
+from ocrlib.ctc.decoding import reliability
+from ocrlib.ctc.plots import GREY, plot_classes, plot_lattice, plot_plateau, plot_reliability, plot_snapshots, spell
+from ocrlib.plots import BLUE
+
+ABC = Alphabet("abc")
+IMAGE = torch.full((1, 32, 24), 128, dtype=torch.uint8)
+CENTRES = [2.0, 6.0, 10.0, 14.0, 18.0, 22.0]
+
+
+def random_log_probs(steps=6, seed=0):
+    return torch.randn(steps, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).log_softmax(1)
+
+
+def ticks(ax):
+    return [label.get_text() for label in ax.get_yticklabels()]
+
+
+def meshes(figure):
+    """Each panel's values, not those of the colour bars."""
+    return [mesh for ax in figure.axes for mesh in ax.collections if isinstance(mesh, QuadMesh) and ax.get_title(loc="left")]
+
+
+def test_a_path_is_spelt_a_symbol_a_step():
+    assert spell([0, 1, 1, 0, 3], ABC) == "-aa-c"
+
+
+def test_the_lattice_has_a_dot_for_each_place_and_a_line_for_each_move():
+    log_probs = random_log_probs()
+    figure = plot_lattice(log_probs, "abb", ABC)
+    (ax,) = figure.axes
+    (lines,) = [part for part in ax.collections if isinstance(part, LineCollection)]
+    (dots,) = [part for part in ax.collections if isinstance(part, PathCollection)]
+    at, moves = posterior(log_probs, [1, 2, 2]), flow(log_probs, [1, 2, 2])
+    assert ticks(ax) == list("-a-b-b-")
+    assert len(dots.get_offsets()) == int((at > 0).sum()) and len(lines.get_segments()) == int((moves > 0).sum())
+    widest = np.argmax(lines.get_linewidths())
+    (t, start), (_, end) = lines.get_segments()[widest]
+    assert moves[int(t), int(start), int(end)] == moves.max()
+    assert "lattice of 6 steps for abb" in figure.alt and "abb" in ax.get_title(loc="left")
+
+
+def test_a_lattice_with_room_for_one_path_shows_one():
+    figure = plot_lattice(random_log_probs(3), "aa", ABC)
+    assert count_paths("aa", 3) == 1
+    (lines,) = [part for part in figure.axes[0].collections if isinstance(part, LineCollection)]
+    assert [segment.tolist() for segment in lines.get_segments()] == [[[0, 1], [1, 2]], [[1, 2], [2, 3]]]
+    with pytest.raises(ValueError, match="needs 3 steps"):
+        plot_lattice(random_log_probs(2), "aa", ABC)
+
+
+def test_classes_that_never_matter_are_left_out_and_the_blank_is_last():
+    shares = torch.tensor([[0.5, 0.48, 0.01, 0.01], [0.2, 0.02, 0.01, 0.77]])
+    figure = plot_classes({"softmax": shares, "other": shares * 0.5}, ABC, title="a title")
+    panels = [ax for ax in figure.axes if ax.get_title(loc="left")]
+    assert [ax.get_title(loc="left") for ax in panels] == ["softmax", "other"]
+    assert [ticks(ax) for ax in panels] == [["a", "c", "-"]] * 2
+    np.testing.assert_allclose(np.asarray(meshes(figure)[0].get_array()).reshape(3, 2), [[0.48, 0.02], [0.01, 0.77], [0.5, 0.2]])
+    assert figure.get_suptitle() == "a title" and panels[-1].get_xlabel() == "time step"
+    assert figure.alt == "a title: softmax and other at each of 2 time steps"
+
+
+def test_shares_below_zero_have_a_scale_of_their_own():
+    figure = plot_classes({"up": torch.eye(4), "change": torch.eye(4) - 0.25}, ABC)
+    up, change = meshes(figure)
+    assert (up.norm.vmin, up.norm.vmax, change.norm.vmin, change.norm.vmax) == (0, 1, -1, 1)
+    assert change.cmap(0.5)[:3] == pytest.approx((1, 1, 1), abs=0.01)  # nothing is white
+
+
+def test_at_most_a_dozen_classes_are_shown():
+    alphabet = Alphabet("abcdefghijklmnopqrst")
+    figure = plot_classes({"all": torch.full((3, 21), 0.5)}, alphabet)
+    shown = ticks(figure.axes[0])
+    assert len(shown) == 12 and shown[-1] == "-"
+
+
+def test_steps_stand_at_their_centres_under_the_image():
+    figure = plot_classes({"softmax": random_log_probs().exp()}, ABC, IMAGE, CENTRES)
+    above, panel = figure.axes[:2]
+    assert len(above.images) == 1 and above.get_xlim() == panel.get_xlim()
+    assert above.get_position().x0 == panel.get_position().x0 and above.get_position().x1 == panel.get_position().x1
+    edges = np.unique(meshes(figure)[0].get_coordinates()[..., 0])
+    np.testing.assert_allclose((edges[1:] + edges[:-1]) / 2, np.add(CENTRES, 0.5))
+    assert "pixels" in panel.get_xlabel()
+
+
+def test_snapshots_show_the_blank_the_best_symbol_and_what_is_read():
+    path = torch.tensor([1, 0, 2, 0, 0, 3])
+    sure = 20 * torch.nn.functional.one_hot(path, 4).float()
+    figure = plot_snapshots({0: torch.zeros(6, 4), 26: sure}, ABC, IMAGE, CENTRES)
+    _, first, second = figure.axes
+    words = [text.get_text() for text in second.texts]
+    assert words[:3] == ["a", "b", "c"] and "abc" in words and "step 26" in words
+    assert "(nothing)" in [text.get_text() for text in first.texts]
+    bars = [bar.get_height() for bar in second.patches]
+    np.testing.assert_allclose(bars, [1, 0, 1, 0, 0, 1], atol=1e-6)
+    assert "pixels" in second.get_xlabel() and "0, 26 training steps" in figure.alt
+
+
+def test_repeats_are_merged_only_if_asked():
+    same = torch.nn.functional.one_hot(torch.tensor([1, 1, 0]), 4).float()
+    for merge, reading in [(True, "a"), (False, "aa")]:
+        figure = plot_snapshots({0: 9 * same}, ABC, IMAGE, CENTRES[:3], merge)
+        words = [text.get_text() for text in figure.axes[1].texts if text.get_family() == ["DejaVu Sans Mono"]]
+        assert words == [reading]
+
+
+def test_long_nonsense_is_cut_short():
+    logits = torch.nn.functional.one_hot(torch.tensor([1, 2] * 10), 4).float()
+    figure = plot_snapshots({1: logits}, ABC, IMAGE, list(range(20)))
+    assert "ababababa…" in [text.get_text() for text in figure.axes[1].texts]
+
+
+def test_the_plateau_shows_every_run_and_the_level():
+    losses = {"with": [5.0] * 4 + [1.0] * 6, "without": [4.0] * 10}
+    blanks = {"with": {0: 0.1, 5: 0.9}, "without": {0: 0.2, 5: 0.8, 10: 0.7}}
+    left, right = plot_plateau(losses, blanks, floor=2.9).axes
+    assert list(left.lines[0].get_xdata()) == list(range(5, 11))
+    assert left.lines[0].get_ydata()[0] == pytest.approx(4.2) and left.lines[0].get_ydata()[-1] == 1
+    assert "without looking: 2.90" in [text.get_text() for text in left.get_legend().get_texts()]
+    assert list(right.lines[1].get_xdata()) == [0, 5, 10] and list(right.lines[1].get_ydata()) == [0.2, 0.8, 0.7]
+    assert plot_plateau({"short": [3.0, 2.0]}, {"short": {0: 0.5}}, 2.9).axes[0].lines[0].get_ydata().tolist() == [2.5]
+
+
+def test_reliability_shows_each_group_against_the_diagonal():
+    groups = reliability([0.2, 0.4, 0.8, 0.9], [False, True, True, True], bins=2)
+    (ax,) = plot_reliability({"text": groups, "path": groups}).axes
+    assert list(ax.lines[0].get_xdata()) == list(ax.lines[0].get_ydata()) == [0, 1]
+    points = [line for line in ax.lines if line.get_color() == BLUE and line.get_marker() == "o"]
+    np.testing.assert_allclose(points[0].get_xydata(), [[0.3, 0.5], [0.85, 1]])
+    assert {"as sure as right", "text", "path"} <= {text.get_text() for text in ax.get_legend().get_texts()}
+
+
+def test_blanks_are_grey_and_nothing_depends_on_the_readers_theme():
+    with matplotlib.rc_context({"axes.facecolor": "black", "text.color": "white"}):
+        figure = plot_lattice(random_log_probs(), "ab", ABC)
+    labels = figure.axes[0].get_yticklabels()
+    assert [label.get_color() == GREY for label in labels] == [True, False, True, False, True]
+    assert figure.axes[0].get_facecolor() == (1, 1, 1, 1)

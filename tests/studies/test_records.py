@@ -1,0 +1,467 @@
+"""Studies of many runs: nothing is lost, nothing is done twice, and it doesn't matter who does the work."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import study_jobs
+import torch
+from study_jobs import SEEDS, train
+from toys import ToyCTC
+
+from ocrlib import EXPERIMENTS, Record, SyntheticCaptchas, read_records, record_runs, repeat, run_recipe
+from ocrlib import training as loop
+from ocrlib.studies import records
+from ocrlib.studies.records import add_record
+
+FORKSERVER = multiprocessing.get_context("forkserver")  # torch is imported once, by a process without threads
+FORKSERVER.set_forkserver_preload(["toys", "ocrlib"])
+RECORD = Record(
+    function="somewhere:something", arguments={"seed": 1, "rates": [0.1, 1e-300]}, budget="full", data="0123", threads=1,
+    device="cpu", versions={"torch": "2"}, figures={"loss": 0.1 + 0.2, "text": "é\n"}, seconds=1.5,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A small data set, so that its fingerprint is a matter of milliseconds."""
+    folder = tmp_path_factory.mktemp("captchas")
+    for image, text in SyntheticCaptchas(12, seed=7):
+        image.save(folder / f"{text}.png")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def small_data(monkeypatch, data):
+    monkeypatch.setenv("OCRLIB_DATA", str(data))
+
+
+@pytest.fixture(scope="module")
+def serial(data, tmp_path_factory):
+    """What one undisturbed pass in this process finds, by job."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OCRLIB_DATA", str(data))
+        return gist(record_runs(tmp_path_factory.mktemp("serial") / "runs.jsonl", SEEDS, train, threads=1))
+
+
+@pytest.fixture(scope="module")
+def pool(data):
+    """Two processes that find the data by a path relative to the folder they start in."""
+    place = os.path.relpath(data)
+    with ProcessPoolExecutor(2, FORKSERVER, initializer=study_jobs.look_for_data_in, initargs=(place,)) as executor:
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def dask(data, tmp_path_factory):
+    """As ``pool``, on Dask."""
+    from distributed import Client
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OCRLIB_DATA", os.path.relpath(data))
+        scratch = str(tmp_path_factory.mktemp("dask"))
+        with Client(
+            processes=True, n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", local_directory=scratch
+        ) as client:
+            yield client.get_executor()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "runs.jsonl"
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """A quick run that tells how often it was called; it lives in this module, so only runs in this process."""
+    calls = []
+    monkeypatch.setattr("test_records.CALLS", calls)
+    return calls
+
+
+CALLS: list[dict] = []
+
+
+def count(**arguments):
+    if "gives" in arguments:
+        return CALLS[0]
+    CALLS.append(arguments)
+    if arguments.get("stop"):
+        raise KeyboardInterrupt
+    if arguments.get("fails"):
+        raise ArithmeticError("the loss is nan")
+    return {"twice": 2 * arguments["seed"], "threads": torch.get_num_threads()}
+
+
+def gist(found):
+    """What has to be equal, whoever did the runs and however long they took."""
+    return [(record.function, record.arguments, record.budget, record.data, record.threads, record.figures) for record in found]
+
+
+def sorted_gist(found):
+    return sorted(gist(found), key=str)
+
+
+# -- the file
+
+
+def test_a_record_comes_back_equal(path):
+    add_record(path, RECORD)
+    assert read_records(path) == [RECORD]
+    assert read_records(path.with_name("none.jsonl")) == []
+
+
+def test_a_new_record_equals_the_one_in_the_file(path, counted):
+    (record,) = record_runs(path, [{"seed": 1, "sizes": (1, 2)}], count)
+    assert read_records(path) == [record]
+    assert record.arguments["sizes"] == counted[0]["sizes"] == [1, 2]  # as it will be when it is repeated by its line
+
+
+@pytest.mark.parametrize("cut", [1, 20, -20, -3, -2, -1])  # the last ends with a brace, as a whole line does
+def test_a_last_line_that_was_cut_off_is_passed_over_and_dropped_by_the_next(path, cut):
+    two, three = (replace(RECORD, arguments={"seed": seed}) for seed in (2, 3))
+    add_record(path, RECORD)
+    end = path.stat().st_size
+    add_record(path, two)
+    lines = path.read_bytes()
+    path.write_bytes(lines[:end] + lines[end:-1][:cut])
+    assert read_records(path) == [RECORD]
+    add_record(path, three)
+    assert read_records(path) == [RECORD, three]
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_a_last_line_without_a_newline_is_kept(path):
+    path.write_text(json.dumps(vars(RECORD)))  # as some editors leave it
+    other = replace(RECORD, arguments={"seed": 2})
+    assert read_records(path) == [RECORD]
+    add_record(path, other)
+    assert read_records(path) == [RECORD, other]
+
+
+@pytest.mark.parametrize("line", [b"{cut off", b"[1, 2]", b"7", b'{"function": "a:b"}', b"<<<<<<< mine", b"\xff\xfe"])
+def test_a_broken_line_in_the_middle_is_named_and_left_alone(path, line, counted):
+    add_record(path, RECORD)
+    path.write_bytes(path.read_bytes() + line + b"\n" + path.read_bytes())
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"Line 2 of .*runs\.jsonl is not a record.*Delete it"):
+        record_runs(path, [{"seed": 1}], count)
+    assert path.read_bytes() == before and counted == []
+
+
+def test_a_run_that_two_studies_did_counts_once(path):
+    for seconds in (1.0, 2.0):
+        add_record(path, replace(RECORD, seconds=seconds))
+    assert [record.seconds for record in read_records(path)] == [1.0]
+
+
+def run_processes(target, *arguments_of_each):
+    """Start them all, wait for them all."""
+    processes = [FORKSERVER.Process(target=target, args=arguments) for arguments in arguments_of_each]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * len(processes)
+
+
+def test_two_processes_that_add_at_once_lose_nothing(path):
+    long = replace(RECORD, figures={"text": "x" * 100_000})  # takes more than one moment to write
+    arguments = (path, long, FORKSERVER.Barrier(2))
+    run_processes(study_jobs.add_many, arguments, arguments)
+    found = read_records(path)
+    processes = {record.arguments["process"] for record in found}
+    assert len(processes) == 2
+    wanted = {(process, number) for process in processes for number in range(50)}
+    assert {(record.arguments["process"], record.arguments["number"]) for record in found} == wanted
+    assert len(path.read_text().splitlines()) == 100
+
+
+# -- what is run
+
+
+def test_runs_that_are_there_are_skipped(path, counted):
+    first = record_runs(path, [{"seed": 1}, {"seed": 2}], count)
+    again = record_runs(path, [{"seed": 3}, {"seed": 2}, {"seed": 1}, {"seed": 2}], count)
+    assert counted == [{"seed": 1}, {"seed": 2}, {"seed": 3}]
+    assert again[1:] == [first[1], first[0], first[1]]
+    assert [record.figures["twice"] for record in again] == [6, 4, 2, 4]
+
+
+def test_another_argument_budget_or_data_set_is_another_run(path, counted, monkeypatch, data, tmp_path):
+    def runs_anew(**job):
+        before = len(counted)
+        (record,) = record_runs(path, [job], count)
+        assert record_runs(path, [job], count) == [record]
+        return len(counted) - before, record
+
+    assert runs_anew(seed=1)[0] == 1
+    assert runs_anew(seed=1)[0] == 0
+    assert runs_anew(seed=1, split_seed=2)[0] == 1
+    monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
+    new, record = runs_anew(seed=1)
+    assert (new, record.budget) == (1, "smoke")
+    monkeypatch.delenv("OCRLIB_BUDGET")
+    old = record.data
+    (tmp_path / "other").mkdir()
+    for file in sorted(data.iterdir())[:5]:
+        (tmp_path / "other" / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setenv("OCRLIB_DATA", str(tmp_path / "other"))
+    new, record = runs_anew(seed=1)
+    assert new == 1 and record.data != old
+    next((tmp_path / "other").iterdir()).unlink()  # the same folder, with other images in it
+    assert runs_anew(seed=1)[0] == 1
+    monkeypatch.setenv("OCRLIB_DATA", str(data))
+    assert runs_anew(seed=1)[0] == 0
+    assert len(read_records(path)) == len(counted) == 5
+
+
+def test_a_job_that_fails_is_named_and_the_finished_ones_are_kept(path, counted):
+    jobs = [{"seed": 1}, {"seed": 2, "fails": True}, {"seed": 3}]
+    with pytest.raises(RuntimeError, match=r"test_records:count\(seed=2, fails=True\).*ArithmeticError: the loss is nan"):
+        record_runs(path, jobs, count)
+    assert [record.arguments for record in read_records(path)] == [{"seed": 1}]
+
+
+def test_the_stop_button_keeps_the_finished_runs_and_the_next_call_goes_on(path, counted):
+    with pytest.raises(KeyboardInterrupt):
+        record_runs(path, [{"seed": 1}, {"seed": 2, "stop": True}, {"seed": 3}], count)
+    assert [record.arguments for record in read_records(path)] == [{"seed": 1}]
+    record_runs(path, [{"seed": 1}, {"seed": 3}], count)
+    assert [call["seed"] for call in counted] == [1, 2, 3]
+
+
+def test_progress_counts_all_runs_and_begins_where_the_study_stands(path, counted, capsys):
+    record_runs(path, [{"seed": 1}], count)
+    capsys.readouterr()
+    record_runs(path, [{"seed": seed} for seed in range(4)], count)
+    said = capsys.readouterr().err
+    assert "runs:" in said and "1/4" in said.split("\r")[1] and "4/4" in said.split("\r")[-1]
+
+
+@pytest.mark.parametrize("function", [lambda: {}, partial(count, seed=1), Record.__eq__, CALLS.append, gist.__call__])
+def test_functions_without_a_name_to_find_them_by_are_refused(path, function):
+    with pytest.raises(ValueError, match="can't be found again by its name.*top level"):
+        record_runs(path, [{}], function)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("job", [{"seed": torch.tensor(1)}, {"seed": {1, 2}}, {"model": object()}, "seed", 7])
+def test_jobs_that_no_line_can_hold_are_refused_before_the_first_run(path, counted, job):
+    with pytest.raises(ValueError, match="can't be recorded"):
+        record_runs(path, [{"seed": 1}, job], count)
+    assert counted == [] and not path.exists()
+
+
+@pytest.mark.parametrize("figures", [{"loss": torch.tensor(1.0)}, None, 0.5])
+def test_figures_that_no_line_can_hold_are_refused(path, counted, figures):
+    with pytest.raises(RuntimeError, match=r"count\(gives='this'\) failed.*can't be recorded"):
+        counted.append(figures)
+        record_runs(path, [{"gives": "this"}], count)
+
+
+def test_a_file_that_cannot_be_written_is_found_out_before_the_first_run(tmp_path, counted):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        record_runs(tmp_path / "file" / "runs.jsonl", [{"seed": 1}], count)
+    (tmp_path / "dangling.jsonl").symlink_to(tmp_path / "gone" / "runs.jsonl")
+    with pytest.raises(OSError, match="dangling"):
+        record_runs(tmp_path / "dangling.jsonl", [{"seed": 1}], count)
+    assert counted == []
+    record_runs(tmp_path / "new" / "folder" / "runs.jsonl", [{"seed": 1}], count)
+    assert counted == [{"seed": 1}]
+
+
+def test_the_number_of_threads_is_set_for_the_runs_and_then_taken_back(path, counted):
+    before = torch.get_num_threads()
+    (record,) = record_runs(path, [{"seed": 1}], count, threads=before + 2)
+    assert record.threads == record.figures["threads"] == before + 2
+    assert torch.get_num_threads() == before
+
+
+# -- recipes
+
+
+@pytest.fixture
+def small_recipe(monkeypatch, tmp_path):
+    """The CRNN's recipe, in two parts as ever, with a network that is done at once."""
+    monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
+    monkeypatch.setenv("OCRLIB_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setitem(EXPERIMENTS, "crnn", replace(EXPERIMENTS["crnn"], network=ToyCTC))
+
+
+def test_a_recipe_is_recorded_with_its_figures_and_repeated(path, small_recipe):
+    (record,) = record_runs(path, [{"recipe": "crnn", "seed": 1}])
+    assert (record.function, record.budget, record.data) == ("ocrlib.studies.records:run_recipe", "smoke", records.data_fingerprint())
+    figures = record.figures
+    assert figures["images"] * 5 == figures["characters"] > 0
+    single = torch.tensor(figures["edits"]) / torch.tensor(figures["characters"])  # in torchmetrics' precision, bit for bit
+    assert figures["cer"] == float(single)
+    assert 0 < figures["training_seconds"] <= record.seconds
+    repetition = repeat(record)
+    assert repetition.repeated.figures["history"] == figures["history"]
+    assert repetition.differences == {}
+    assert "differs" not in str(repetition) and "other" not in str(repetition)
+
+
+@pytest.mark.parametrize("stopped_at", [1, 15])  # steps: in the first part and in the second
+def test_a_recipe_that_was_stopped_in_training_is_not_recorded_and_goes_on(path, tmp_path, small_recipe, monkeypatch, stopped_at):
+    undisturbed = run_recipe("crnn")["history"]
+    step, steps = loop.Loop.step, []
+
+    def stop_at_one(self):
+        steps.append(1)
+        if len(steps) == stopped_at:
+            signal.raise_signal(signal.SIGINT)
+        return step(self)
+
+    monkeypatch.setattr(loop.Loop, "step", stop_at_one)
+    with pytest.raises(KeyboardInterrupt):
+        record_runs(path, [{"recipe": "crnn"}])
+    assert len(steps) == stopped_at and read_records(path) == []
+    assert list(tmp_path.glob("runs/*/recorded/*.pt")), "what was done so far is kept"
+
+    [record] = record_runs(path, [{"recipe": "crnn"}])
+    assert record.figures["history"] == undisturbed
+    assert not list(tmp_path.glob("runs/*/recorded/*.pt")), "and given up when the run is recorded"
+
+
+def test_a_recipe_at_another_width_is_another_run(small_recipe):
+    assert run_recipe("crnn", width=80)["history"] == run_recipe("crnn")["history"] != run_recipe("crnn", width=100)["history"]
+
+
+# -- killed, and several at once
+
+
+def test_a_study_that_is_killed_goes_on_and_ends_as_an_undisturbed_one(path, data, serial):
+    killed = FORKSERVER.Process(target=study_jobs.study, args=(path, data, [*SEEDS, {"seed": 7, "epochs": 1_000_000}]))
+    killed.start()
+    deadline = time.monotonic() + 60
+    while len(read_records(path)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    killed.kill()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    before = path.read_bytes()
+    finished = before[: before.rfind(b"\n") + 1]
+    assert 3 <= finished.count(b"\n") <= len(SEEDS)
+    run_processes(study_jobs.study, (path, data, SEEDS))
+    assert path.read_bytes().startswith(finished)  # nothing was done again: the seconds are the same, too
+    assert gist(read_records(path)) == serial
+
+
+def test_two_whole_studies_at_once_end_with_each_run_once(path, data, serial):
+    arguments = (path, data, SEEDS)
+    run_processes(study_jobs.study, arguments, (path, data, SEEDS[::-1]))
+    found = read_records(path)
+    assert len(found) == len(SEEDS)
+    assert sorted_gist(found) == sorted(serial, key=str)
+
+
+# -- executors
+
+
+@pytest.mark.parametrize("kind", ["pool", "dask"])
+def test_executors_find_what_a_serial_pass_finds(kind, request, path, serial):
+    executor = request.getfixturevalue(kind)
+    found = record_runs(path, SEEDS, train, executor, threads=1)
+    assert gist(found) == serial
+    assert sorted_gist(read_records(path)) == sorted(serial, key=str)
+    before = path.read_bytes()
+    assert record_runs(path, SEEDS, train, executor, threads=1) == found
+    assert path.read_bytes() == before
+
+
+def test_threads_take_turns_since_they_share_the_random_state(path, serial):
+    with ThreadPoolExecutor(3) as executor:
+        assert gist(record_runs(path, SEEDS, train, executor, threads=1)) == serial
+
+
+@pytest.mark.parametrize("kind", ["pool", "dask"])
+def test_every_worker_has_the_number_of_threads_of_the_study(kind, request, path):
+    found = record_runs(path, SEEDS[:3], train, request.getfixturevalue(kind), threads=3)
+    assert [record.figures["threads"] for record in found] == [record.threads for record in found] == [3] * 3
+
+
+@pytest.mark.parametrize("kind", ["pool", "dask"])
+def test_an_executor_keeps_what_is_finished_when_a_job_fails(kind, request, path):
+    executor = request.getfixturevalue(kind)
+    jobs = [{"number": 0}, {"number": 1, "fails_after": str(path)}]
+    with pytest.raises(RuntimeError, match=r"study_jobs:number\(number=1, .*\) failed with NeedsTwoArguments: out of paper"):
+        record_runs(path, jobs, study_jobs.number, executor)
+    assert [record.figures for record in read_records(path)] == [{"number": 0}]
+    assert record_runs(path, [{"number": 2}], study_jobs.number, executor)[0].figures == {"number": 2}  # it still works
+
+
+class ByHand(Executor):
+    """The first job fails, the second is under way and ends well, the others wait for a worker that never comes."""
+
+    def __init__(self):
+        self.futures = []
+
+    def submit(self, function, *arguments):
+        future = Future()
+        self.futures.append((future, partial(function, *arguments)))
+        if len(self.futures) == 2:
+            future.set_running_or_notify_cancel()
+            future.cancel = partial(self.refuse_to_cancel, future)
+        if len(self.futures) == 1:
+            future.set_exception(RuntimeError("the first one failed"))
+        return future
+
+    def refuse_to_cancel(self, future):
+        if not future.done():
+            future.set_result(self.futures[1][1]())  # ends after the failure is known
+        return False
+
+
+def test_after_a_failure_the_running_end_and_the_waiting_are_cancelled(path, counted):
+    executor = ByHand()
+    with pytest.raises(RuntimeError, match="the first one failed"):
+        record_runs(path, [{"seed": seed} for seed in range(5)], count, executor)
+    assert [record.arguments for record in read_records(path)] == [{"seed": 1}]
+    assert [future.cancelled() for future, _ in executor.futures] == [False, False, True, True, True]
+
+
+def test_the_stop_button_cancels_what_an_executor_has_not_started(path, counted, monkeypatch):
+    class Stopped(ByHand):
+        def submit(self, function, *arguments):
+            future = Future()
+            self.futures.append((future, None))
+            if len(self.futures) == 1:
+                future.set_result(function(*arguments))
+            return future
+
+    waits = iter([records.wait])
+
+    def wait_then_stop(*arguments, **options):
+        for wait in waits:
+            return wait(*arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(records, "wait", wait_then_stop)
+    executor = Stopped()
+    with pytest.raises(KeyboardInterrupt):
+        record_runs(path, [{"seed": seed} for seed in range(3)], count, executor)
+    assert [record.arguments for record in read_records(path)] == [{"seed": 0}]
+    assert [future.cancelled() for future, _ in executor.futures] == [False, True, True]
+
+
+@pytest.mark.parametrize("kind", ["pool", "dask"])
+@pytest.mark.parametrize("variable", ["OCRLIB_DATA", "OCRLIB_BUDGET"])
+def test_workers_that_would_run_something_else_are_refused(kind, variable, request, path, tmp_path, data, monkeypatch):
+    executor = request.getfixturevalue(kind)
+    other = tmp_path / "one image"
+    other.mkdir()
+    file = next(data.iterdir())
+    (other / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setenv(variable, str(other) if variable == "OCRLIB_DATA" else "smoke")
+    with pytest.raises(RuntimeError, match=rf"(?s)train\(seed=1\) failed.*the study has.*{variable}"):
+        record_runs(path, [{"seed": 1}], train, executor)
+    assert read_records(path) == []

@@ -1,0 +1,89 @@
+"""What the comparison's figures show: the numbers in their lines, dots, bars and cells."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from ocrlib.studies.intervals import Median
+from ocrlib.studies.plots import COLOURS, plot_confusions, plot_kinds, plot_loss_curves, plot_medians, plot_runs
+
+INF = np.inf
+
+
+def medians_figure(**options):
+    series = {
+        "CTC": [Median(0.5, 0.4, 0.6, 10), Median(0.0, 0.0, 0.1, 10)],
+        "CE": [Median(0.2, 0.1, INF, 10), Median(INF, 0.3, INF, 10)],
+    }
+    return plot_medians(series, ["50", "100"], "images", "CER", "learning curves", **options)
+
+
+def test_medians_and_their_intervals():
+    (ax,) = medians_figure().axes
+    ctc, ce = ax.get_lines()
+    assert ctc.get_ydata().tolist() == [0.5, 0.05]  # a zero stands at half the least of the rest
+    assert ce.get_ydata()[0] == 0.2 and np.isnan(ce.get_ydata()[1])
+    assert np.round(ctc.get_xdata()).tolist() == np.round(ce.get_xdata()).tolist() == [0, 1]
+    bars = [segment[:, 1].tolist() for segment in ax.collections[0].get_segments()]
+    assert bars == [[0.4, 0.6], [0.05, 0.1]]
+    (open_ended,) = ax.collections[1].get_segments()
+    assert open_ended[0, 1] == 0.1 and open_ended[1, 1] > ax.get_ylim()[1]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["CTC", "CE"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["50", "100"]
+
+
+def test_runs_on_a_logarithmic_axis_lose_no_zero():
+    (ax,) = plot_runs({"a": [0.1, 0.001], "b": [0.0]}, "CER", "runs", log=True).axes
+    assert ax.get_xscale() == "log" and ax.get_xlim()[0] < 0.0007 < ax.get_xlim()[1]
+    assert ax.get_lines()[3].get_xdata().tolist() == [0.7 * 0.001]
+
+
+def test_a_linear_axis_begins_at_zero():
+    (ax,) = medians_figure(log=False).axes
+    assert ax.get_ylim()[0] == 0 and ax.get_lines()[0].get_ydata()[1] == 0
+    assert all(label.get_text() for label in ax.get_yticklabels())
+
+
+def test_each_run_is_a_dot_and_the_lost_ones_stand_at_the_edge():
+    (ax,) = plot_runs({"with": [3.0, 1.0, 2.0], "without": [5.0, INF, INF]}, "steps", "plateau").axes
+    dots, arrows = ax.get_lines()[0::3], ax.get_lines()[1::3]
+    assert [line.get_xdata().tolist() for line in dots] == [[3, 1, 2], [5]]
+    assert [len(line.get_xdata()) for line in arrows] == [0, 2]
+    assert arrows[1].get_xdata().min() > 5
+    assert ax.get_lines()[2].get_xdata().tolist() == [2, 2], "the median"
+    assert ax.get_ylim() == (1.5, -0.5), "rows from top to bottom"
+
+
+def test_loss_curves_have_their_median_and_the_floor():
+    runs = [np.array([3.0, 2.0]), np.array([3.0, 1.0]), np.array([6.0, 0.0])]
+    (ax,) = plot_loss_curves({"CTC": runs}, first=10, floor=2.9).axes
+    *single, median, floor = ax.get_lines()
+    assert [line.get_ydata().tolist() for line in single] == [run.tolist() for run in runs]
+    assert (median.get_xdata().tolist(), median.get_ydata().tolist()) == ([10, 11], [3.0, 1.0])
+    assert floor.get_ydata()[0] == 2.9
+
+
+@pytest.mark.parametrize("panels", [1, 2])
+def test_confusions_stand_in_the_row_of_the_true_symbol(panels):
+    table = Counter({("n", "m"): 7, ("c", ""): 1, ("", "n"): 2})
+    figure = plot_confusions({f"head {i}": table for i in range(panels)}, "cmn")
+    assert len(figure.axes) == panels
+    ax = figure.axes[0]
+    assert ax.get_images()[0].get_array().tolist() == [[0, 0, 0, 1], [0, 0, 0, 0], [0, 7, 0, 0], [0, 0, 2, 0]]
+    assert sorted(text.get_text() for text in ax.texts) == ["1", "2", "7"]
+    assert ax.get_title() == "head 0: 10 slips"
+
+
+def test_kinds_are_stacked():
+    (ax,) = plot_kinds({"CTC": {"missed": 3.0, "extra": 1.0}, "CE": {"missed": 0.0, "extra": 2.0}}, "per 1,000").axes
+    parts = [(bar.get_y(), bar.get_height()) for bar in ax.patches]
+    assert parts == [(0, 3), (0, 0), (3, 1), (0, 2)]
+    assert to_hex(ax.patches[0].get_facecolor()).upper() == COLOURS[0]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["extra", "missed"]
+
+
+def test_figures_say_in_words_what_they_show():
+    assert "CER against images" in medians_figure().alt
+    assert "steps of single runs" in plot_runs({"a": [1.0]}, "steps", "plateau").alt

@@ -76,6 +76,12 @@ class Captchas(VisionDataset):
         part.transforms, part.transform, part.target_transform = self.transforms, self.transform, self.target_transform
         return part
 
+    def cycle(self, number: int, size: int) -> Captchas:
+        """The ``size`` images of epoch ``number`` (from 0), taken in order; after the last image comes the first again."""
+        if len(self) == size:
+            return self
+        return self.subset(i % len(self) for i in range(number * size, (number + 1) * size))
+
     def joined(self, other: Captchas) -> Captchas:
         """These captchas, then the other ones, with the transforms and the source of these.
 

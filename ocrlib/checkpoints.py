@@ -1,22 +1,29 @@
-"""Files a training run can go on from: written whole or not at all, read without executing code, refused when foreign."""
+"""Files: checkpoints that a training goes on from, and trained networks. Written whole or not at all; loading runs no code."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import random
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from ocrlib import networks
-from ocrlib.networks import Network
+from ocrlib.captchas import Captchas
+from ocrlib.networks import Network, parameter_count
 from ocrlib.texts import Alphabet
 
 FORMAT = 1  # raised when the layout of the file changes
+PRETRAINED = Path(__file__).with_name("pretrained.pt")
 
 
 class CheckpointError(ValueError):
@@ -114,6 +121,82 @@ def refuse_other_run(path: str | Path, found: dict[str, str], expected: dict[str
         )
 
 
+class Checkpointer:
+    """The checkpoint file of one training run, which `run_identity` names."""
+
+    def __init__(self, path: str | Path, identity: dict[str, str]) -> None:
+        self.path, self.identity = Path(path), identity
+        self.saved = time.perf_counter()  # when the file was last written
+
+    def load(self, epochs: int) -> dict[str, Any] | None:
+        """The state in the file, for a run of ``epochs`` in all; None where there is no file.
+
+        Raises ``CheckpointError`` for a file that can't be read, that belongs to another run, or that holds more epochs.
+        """
+        if not self.path.exists():
+            return None
+        state = load_checkpoint(self.path)
+        refuse_other_run(self.path, state.pop("identity"), self.identity)
+        done = len(state["history"]["test_loss"])
+        if done > epochs:
+            raise CheckpointError(
+                f"The checkpoint {self.path} holds {done} epochs, more than the {epochs} asked for. Ask for at least "
+                f"{done}, give another checkpoint=path, or pass fresh=True to start over and replace the file."
+            )
+        print(f"Going on from {self.path}: {done} of {epochs} epochs were done.")
+        return state
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Write the run's state to the file. Raises ``OSError`` as `save_checkpoint` does."""
+        save_checkpoint(self.path, {"identity": self.identity, **state})
+        self.saved = time.perf_counter()
+
+
+def run_identity(
+    model: nn.Module, objective: object, optimizer: Optimizer, scheduler: LRScheduler | None, batch_size: int,
+    clip_norm: float | None, augment: object, autocast: torch.dtype | None, train: object, test: object, before: str,
+) -> dict[str, str]:  # fmt: skip
+    """What must be equal for a run to go on from a checkpoint, by names that a reader knows."""
+    shapes = repr([(key, tuple(value.shape)) for key, value in model.state_dict().items()])
+    layers = hashlib.sha256(shapes.encode()).hexdigest()[:8]
+    identity = {
+        "network": f"{type(model).__name__}, {parameter_count(model):,} parameters, layers {layers}",
+        "objective": repr(objective),
+        "optimizer": _describe(optimizer, optimizer.defaults),
+        "schedule": _describe(scheduler, _fixed(scheduler.state_dict())) if scheduler else "none",
+        "batch size": str(batch_size),
+        "gradient clipping": str(clip_norm),
+        "augmentation": _describe_callable(augment) if augment else "none",
+        "training images": _describe_images(train),
+        "test images": _describe_images(test),
+        "seed": str(torch.initial_seed()),
+        "training before this call": before,
+    }
+    return identity if autocast is None else {**identity, "precision": str(autocast)}
+
+
+def _describe(thing: object, settings: dict[str, Any]) -> str:
+    return f"{type(thing).__name__}({', '.join(f'{key}={value}' for key, value in settings.items())})"
+
+
+def _describe_callable(thing: object) -> str:
+    """A function's name, or an object's own description; its type where that would hold an address in memory."""
+    described = repr(thing) if type(thing).__repr__ is not object.__repr__ else type(thing).__name__
+    return getattr(thing, "__qualname__", described)
+
+
+def _describe_images(images: object) -> str:
+    if isinstance(images, Captchas):
+        return f"{len(images)} images, {images.fingerprint()}"
+    return f"from {_describe_callable(images)}"
+
+
+def _fixed(schedule: dict[str, Any]) -> dict[str, Any]:
+    """The entries of a schedule's state that say which schedule it is, not how far it has come."""
+    plain = {key: value for key, value in schedule.items() if isinstance(value, (int, float, str, list))}
+    return {key: value for key, value in plain.items() if key != "last_epoch" and not key.startswith("_")}
+
+
 class TrainedModel(NamedTuple):
     """A network in evaluation mode, the alphabet of its classes, and the width in pixels of the images it was trained on."""
 
@@ -161,13 +244,10 @@ def load_model(path: str | Path) -> TrainedModel:
         raise CheckpointError(f"The weights in {path} don't fit {state['network']}: {error}") from error
     return TrainedModel(network.eval(), alphabet, state["width"])
 
-FILE = Path(__file__).with_name("pretrained.pt")
-
 
 def load_pretrained() -> TrainedModel:
-    """The fast recipe's network, trained on generated images of five symbols; reads captchas at once.
+    """The network that comes with the package: the fast recipe's, trained on generated images of five symbols only.
 
-    Its file is what the run in ``notebooks/records/00_pretrained.jsonl`` left; ``python tools/pretrain.py`` makes it anew.
-    Loading it executes no code.
+    The run that made it is recorded; ``python -m ocrlib.studies pretrained`` makes it anew. Loading it executes no code.
     """
-    return load_model(FILE)
+    return load_model(PRETRAINED)

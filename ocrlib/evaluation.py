@@ -1,4 +1,4 @@
-"""What a training run went through."""
+"""How well a network reads: its history of training, character error rate, exact match, every mistake, and reading images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ocrlib.captchas import Captchas, shrink
 from ocrlib.checkpoints import TrainedModel
 from ocrlib.data.images import MIN_SIDE, plain, read_image
 from ocrlib.networks import HEIGHT
-from ocrlib.objectives import CTC, CrossEntropy, Objective, confidences
+from ocrlib.objectives import Objective, objective_of
 
 
 @dataclass
@@ -191,13 +191,9 @@ def read(images: Readable | Iterable[Readable] | Captchas | Tensor, model: Train
     if not len(pixels):
         return []
     logits = predict(model.network, pixels, batch_size).cpu()  # (T, N, C)
-    if model.network.objective == "CTC":
-        texts = CTC(model.alphabet).decode(logits)
-        sure = confidences(logits, texts, model.alphabet)
-    else:
-        texts = CrossEntropy(model.alphabet).decode(logits)
-        sure = logits.double().softmax(2).amax(2).prod(0)
-    return [Text(text, confidence) for text, confidence in zip(texts, sure.tolist())]
+    objective = objective_of(model.network, model.alphabet)
+    texts = objective.decode(logits)
+    return [Text(text, confidence) for text, confidence in zip(texts, objective.confidence(logits, texts).tolist())]
 
 
 def as_tensor(images: Readable | Iterable[Readable] | Captchas | Tensor, width: int) -> Tensor:
@@ -225,3 +221,8 @@ def _pixels(image: Readable, width: int) -> np.ndarray:
     if min(image.size) < MIN_SIDE:
         raise ValueError(f"A picture of {image.width} x {image.height} pixels; at least {MIN_SIDE} a side were expected.")
     return shrink(plain(image)[0], width, HEIGHT)
+
+
+def moving_average(values: Sequence[float], window: int) -> np.ndarray:
+    """The mean of each ``window`` values in a row, ``(len(values) - window + 1,)``."""
+    return np.convolve(values, np.full(window, 1 / window), mode="valid")

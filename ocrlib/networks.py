@@ -17,7 +17,7 @@ HIDDEN = 256  # LSTM units per direction
 
 
 def conv(inputs: int, outputs: int, kernel: int | tuple[int, int] = 3, stride: int = 1, padding: int = 1) -> nn.Conv2d:
-    """A convolution as the table means it: 3x3, stride 1, padding 1, with bias, unless stated."""
+    """A convolution with the defaults of the networks' tables: 3x3, stride 1, padding 1, with bias."""
     return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding)
 
 
@@ -72,6 +72,20 @@ class Network(nn.Module):
             if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
                 size = tuple(_length(n, *axis) for n, axis in zip(size, axes(layer)))
         return max(size[1], 0)
+
+    def step_centres(self, width: int) -> Tensor:
+        """``(T,)`` float64: the x in pixels, in an image ``width`` wide, of the middle of what each time step sees.
+
+        It follows from the layers: a stride of s sets the steps s times further apart, and a kernel, less what padding gives
+        back, shifts the first one. Pixel x reaches from x to x + 1, so a figure draws its centre at x + 0.5.
+        """
+        first, apart = 0.0, 1  # before any layer, the "steps" are the pixels
+        for layer in self.convolutions:
+            if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
+                kernel, stride, padding = axes(layer)[1]
+                first += apart * ((kernel - 1) / 2 - padding)
+                apart *= stride
+        return first + apart * torch.arange(self.steps(width), dtype=torch.float64)
 
     def _check(self, images: Tensor) -> None:
         name = type(self).__name__

@@ -1,4 +1,4 @@
-"""CTC and cross-entropy: a loss and the decoding that belongs to it. Nothing else in the package tells the two apart."""
+"""CTC and cross-entropy: their losses, decoding and confidence. This is the only place in the core where the two differ."""
 
 from __future__ import annotations
 
@@ -35,6 +35,14 @@ class Objective:
 
     def decode(self, logits: Tensor) -> list[str]:
         """N texts read from logits ``(T, N, C)``."""
+        raise NotImplementedError
+
+    def confidence(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
+        """``(N,)`` float64 in 0..1: the probability that the logits ``(T, N, C)`` give to ``texts``, which `decode` has read."""
+        raise NotImplementedError
+
+    def misfits(self, model: Network, width: int, texts: Sequence[str]) -> list[str]:
+        """What keeps the network from learning these texts at this image ``width``, in sentences; none if nothing does."""
         raise NotImplementedError
 
     def check(self, model: torch.nn.Module, width: int, texts: Sequence[str]) -> None:
@@ -123,6 +131,14 @@ class CTC(Objective):
         starts[1:] = path[1:] != path[:-1]
         return [self.alphabet.decode(steps[first].tolist()) for steps, first in zip(path.T, starts.T)]
 
+    def confidence(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
+        """``(N,)`` float64: the probability of each text, summed over all its paths. ``texts`` may be any."""
+        return confidences(logits, texts, self.alphabet)
+
+    def misfits(self, model: Network, width: int, texts: Sequence[str]) -> list[str]:
+        longest = max(texts, key=ctc_min_steps)
+        return _too_few_steps(model, width, longest, ctc_min_steps(longest))
+
     def _check_steps(self, model: Network, width: int, texts: Sequence[str]) -> None:
         steps = model.steps(width)
         hardest = max(texts, key=ctc_min_steps)
@@ -162,6 +178,18 @@ class CrossEntropy(Objective):
         """The best class at each position; a predicted blank reads as nothing."""
         return [self.alphabet.decode(row) for row in logits.argmax(2).T.tolist()]
 
+    def confidence(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
+        """``(N,)`` float64: the product over the positions of the best class's probability."""
+        return logits.double().softmax(2).amax(2).prod(0)
+
+    def misfits(self, model: Network, width: int, texts: Sequence[str]) -> list[str]:
+        lengths, steps, name = {len(text) for text in texts}, model.steps(width), type(model).__name__
+        found = _too_few_steps(model, width, max(texts, key=ctc_min_steps), max(lengths))
+        if lengths != {steps}:
+            have = f"{min(lengths)} to {max(lengths)}" if len(lengths) > 1 else f"{min(lengths)}"
+            found.append(f"{name} reads exactly {steps} symbols, the texts have {have}: take a network for CTC.")
+        return found
+
     def _check_steps(self, model: Network, width: int, texts: Sequence[str]) -> None:
         steps = model.steps(width)
         other = next((text for text in texts if len(text) != steps), None)
@@ -177,6 +205,21 @@ def _made_for(model: Network, objective: str) -> str:
     if model.objective == objective:
         return ""
     return f" {type(model).__name__} was made for {model.objective}, not for {objective}."
+
+
+def _too_few_steps(model: Network, width: int, text: str, needed: int) -> list[str]:
+    steps = model.steps(width)
+    if needed <= steps:
+        return []
+    return [f"{text!r} needs {needed} steps, {type(model).__name__} has {steps} at width {width}: load wider images."]
+
+
+OBJECTIVES: dict[str, type[Objective]] = {"CTC": CTC, "CrossEntropy": CrossEntropy}  # by `Network.objective`
+
+
+def objective_of(network: Network, alphabet: Alphabet) -> Objective:
+    """The objective that a network was made for."""
+    return OBJECTIVES[network.objective](alphabet)
 
 
 def confidences(logits: Tensor, texts: Sequence[str], alphabet: Alphabet) -> Tensor:

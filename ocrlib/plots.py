@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from base64 import b64decode
 from collections.abc import Sequence
 from io import BytesIO
@@ -21,12 +20,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ocrlib.evaluation import History
+from ocrlib.runtime import in_ipython
 from ocrlib.texts import align
 
 if TYPE_CHECKING:
-        from ocrlib.captchas import Captchas
-        from ocrlib.evaluation import History, Report
-
+    from ocrlib.captchas import Captchas
+    from ocrlib.evaluation import Report
 
 # Okabe and Ito's colours: told apart with any kind of colour blindness.
 BLUE, RED, SKY, BLACK = "#0072B2", "#D55E00", "#56B4E9", "#000000"
@@ -167,13 +166,6 @@ WAIT_PER_COST = 100  # a redraw that takes 0.05 s is followed by 5 s without one
 
 # One transparent pixel: it holds the place of a picture that would only show empty axes, and drawing those takes time.
 NOTHING_YET = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNgYAAAAAMAASsJTYQAAAAASUVORK5CYII=")
-
-
-def in_ipython() -> bool:
-    """Whether outputs can be pictures: in a notebook's kernel, but neither in plain Python nor in IPython's terminal."""
-    module = sys.modules.get("IPython")  # where nobody has imported it, we are not in it
-    shell = module.get_ipython() if module else None
-    return shell is not None and not any(cls.__name__ == "TerminalInteractiveShell" for cls in type(shell).__mro__)
 
 
 class LivePlot:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
-import functools
 import gc
 import os
 import platform
 import random
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # names and numbers of mallopt's parameters in glibc's malloc.h
 
 
 def seed_everything(seed: int, deterministic: bool = True) -> None:
@@ -60,32 +57,20 @@ def fast_dtype(device: torch.device) -> torch.dtype | None:
     return None
 
 
-@functools.cache
-def _glibc() -> ctypes.CDLL | None:
-    """The C library, where it is glibc."""
-    return ctypes.CDLL(None) if platform.system() == "Linux" and platform.libc_ver()[0] == "glibc" else None
-
-
-def keep_freed_memory() -> None:
-    """Ask glibc to keep the memory that a training step frees, for the next step; `release_memory` gives it back.
-
-    By default each large tensor is mapped from the system and handed back, and the system clears its pages each time anew.
-    Holds for the whole process. Does nothing with other C libraries.
-    """
-    if libc := _glibc():
-        libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-
-
 def release_memory() -> None:
-    """Give unused memory back, the system's and the GPU's. Delete your own references first: ``del model, optimizer``."""
+    """Give unused memory of the GPU back. Delete your own references first: ``del model, optimizer``."""
     gc.collect()
-    if libc := _glibc():
-        libc.malloc_trim(0)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     elif torch.backends.mps.is_available():
         torch.mps.empty_cache()
+
+
+def in_ipython() -> bool:
+    """Whether outputs can be pictures: in a notebook's kernel, but neither in plain Python nor in IPython's terminal."""
+    module = sys.modules.get("IPython")  # where nobody has imported it, we are not in it
+    shell = module.get_ipython() if module else None
+    return shell is not None and not any(cls.__name__ == "TerminalInteractiveShell" for cls in type(shell).__mro__)
 
 
 def versions() -> dict[str, str]:

@@ -16,7 +16,6 @@ from ocrlib.checkpoints import TrainedModel
 from ocrlib.ctc.plots import plot_classes
 from ocrlib.evaluation import Readable, as_tensor, predict, read
 from ocrlib.plots import Figure
-from ocrlib.studies.receptive_fields import step_centres
 from ocrlib.synthetic.generator import SYMBOLS, render_captcha
 
 
@@ -65,7 +64,7 @@ def plot_reading(image: Readable, model: TrainedModel) -> Figure:
     pixels = as_tensor(image, model.width)
     shares = predict(model.network, pixels)[:, 0].softmax(1).cpu()  # (T, C)
     (found,) = read(pixels, model)
-    centres = step_centres(model.network, model.width)
+    centres = model.network.step_centres(model.width)
     return plot_classes({f"read as {found}": shares}, model.alphabet, image=pixels[0], centres=centres)
 
 

@@ -23,16 +23,16 @@ from ocrlib.captchas import Captchas
 from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import History, evaluate
 from ocrlib.experiments import EXPERIMENTS, ONE_CYCLE, Experiment, parts
+from ocrlib.loop import Loop
 from ocrlib.networks import Network
 from ocrlib.objectives import CTC, CrossEntropy, Objective
-from ocrlib.runtime import arithmetic, keep_freed_memory, pick_budget, pick_device, seed_everything
+from ocrlib.runtime import arithmetic, pick_budget, pick_device, seed_everything
 from ocrlib.studies.errors import slips
 from ocrlib.studies.heads import HEADS, SYMBOLS_READ, ColumnCTC, StridedCE
 from ocrlib.studies.records import Figures, Record
 from ocrlib.synthetic.generated import draw_captchas, draw_texts, hidden_ink
 from ocrlib.synthetic.generator import SYMBOLS
 from ocrlib.texts import Alphabet, count_equal_neighbours, symbol_frequencies
-from ocrlib.training import Loop
 
 KINDS = {"plain": {}, "neighbours": {"neighbours": True}, "lengths": {"lengths": (4, 5, 6)}}  # of drawn images
 SEEDS = {kind: seed for seed, kind in enumerate(KINDS, start=1)}  # 0 is that of the images that stand in for real ones
@@ -101,13 +101,6 @@ class Trial:
         if self.drawn:
             train = _mixed(train, drawn_captchas(self.kind, budget.images(self.drawn), recipe.width), self.seed)
         return recipe, _with_wrong_texts(train, self.noise, self.seed), test
-
-
-def turn(train: Captchas, number: int, size: int) -> Captchas:
-    """The images of epoch ``number`` (from 0), ``size`` of them: all in turn, over and over, however few or many there are."""
-    if len(train) == size:
-        return train
-    return train.subset([i % len(train) for i in range(number * size, (number + 1) * size)])
 
 
 @functools.lru_cache(maxsize=2)
@@ -289,9 +282,8 @@ class _Run:
         epochs = sum(self.recipe.epochs)
         first = max(round(epochs / 8), 1) if self.trial.pretraining else 0
         self.objective.check(self.model, self.recipe.width, train.texts)
-        keep_freed_memory()
         for number in range(epochs):
-            part = turn(train, number, self.recipe.train)
+            part = train.cycle(number, self.recipe.train)
             if number < first:
                 self.model.pooled = SYMBOLS_READ
                 self._epoch(part, CrossEntropy(self.objective.alphabet))
@@ -305,7 +297,7 @@ class _Run:
         done = False
         while not done:
             done = loop.step()
-            if self.trial.curve and (done or loop.position == loop.steps // 2):
+            if self.trial.curve and (done or loop.position == len(loop.losses) // 2):
                 self._read(len(self.history.train_loss) + loop.position, objective)
         loop.fetch_losses()
         loop.end_epoch()

@@ -17,13 +17,12 @@ from ocrlib.captchas import Captchas
 from ocrlib.data.augmentation import RandomAffine
 from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import evaluate
-from ocrlib.experiments import EXPERIMENTS, Experiment, checkpoint_files, parts, train_on
+from ocrlib.experiments import EXPERIMENTS, MEANT_WIDTH, REPORTED_SPLIT, Experiment, checkpoint_files, parts, train_on
 from ocrlib.networks import CECRNN, CRNN, Network, parameter_count
 from ocrlib.objectives import CTC
 from ocrlib.runtime import arithmetic
-from ocrlib.studies.receptive_fields import off_centre, squared_gradients, step_centres
-from ocrlib.studies.records import Figures, Record, checkpoint_of_run
-from ocrlib.studies.reproduction import MEANT_WIDTH, REPORTED_SPLIT, SEEDS
+from ocrlib.studies.receptive_fields import off_centre, squared_gradients
+from ocrlib.studies.records import SEEDS, Figures, Record, checkpoint_of_run
 from ocrlib.studies.speed import flops_per_image
 from ocrlib.studies.variants import OriginalCRNN, SixStepCRNN, StridedCECRNN, StridedCRNN, narrow, narrow_column_cnn
 from ocrlib.synthetic.generator import WIDTH, symbol_middles
@@ -99,7 +98,7 @@ def train_to_look(layers: str, seed: int) -> Figures:
     recipe, train, test = _parts(recipe)
 
     def where(model: Network) -> Figures:
-        centres = step_centres(model, recipe.width).tolist()
+        centres = model.step_centres(recipe.width).tolist()
         fields = [squared_gradients(model, test.images, step) for step in range(len(centres))]
         # Half a pixel off: from distances to the left edge to columns, whose own centres stand half a pixel further right.
         middles = np.mean([symbol_middles(text) for text in test.texts], axis=0) * recipe.width / WIDTH - 0.5

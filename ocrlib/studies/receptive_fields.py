@@ -8,19 +8,6 @@ from torch import Tensor, nn
 from ocrlib.networks import Network, axes
 
 
-def step_centres(model: Network, width: int) -> Tensor:
-    """``(T,)`` float64: the x in pixels of an image ``width`` wide around which each time step of the convolutions looks.
-
-    It follows from the layers alone: one with stride s sets steps s times further apart, and its kernel, beyond what
-    padding gives back, shifts the first one. Pixel x reaches from x to x + 1, so its own centre is drawn at x + 0.5.
-    """
-    first, apart = 0.0, 1  # before any layer, "steps" are pixels
-    for kernel, stride, padding in _along_the_width(model):
-        first += apart * ((kernel - 1) / 2 - padding)
-        apart *= stride
-    return first + apart * torch.arange(model.steps(width), dtype=torch.float64)
-
-
 def _along_the_width(model: Network) -> list[tuple[int, int, int]]:
     """(kernel, stride, padding) of each convolution and pool."""
     return [axes(layer)[1] for layer in model.convolutions if isinstance(layer, (nn.Conv2d, nn.MaxPool2d))]
@@ -36,7 +23,7 @@ def step_windows(model: Network, width: int) -> Tensor:
     for kernel, stride, _ in _along_the_width(model):
         size += (kernel - 1) * apart
         apart *= stride
-    first = step_centres(model, width) - (size - 1) / 2
+    first = model.step_centres(width) - (size - 1) / 2
     return torch.stack([first, first + size - 1], 1).long()
 
 

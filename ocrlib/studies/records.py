@@ -18,9 +18,11 @@ from tqdm import tqdm
 
 from ocrlib.captchas import Captchas
 from ocrlib.data.loading import load_captchas
-from ocrlib.experiments import EXPERIMENTS, checkpoint_files, run
+from ocrlib.evaluation import Report
+from ocrlib.experiments import EXPERIMENTS, REPORTED_SEED, checkpoint_files, run
 from ocrlib.runtime import arithmetic, describe_device, pick_budget, pick_device, runs_folder, versions
 
+SEEDS = (REPORTED_SEED, 1, 2, 3, 4)  # of training, in the studies that repeat the reported recipes
 Figures = Mapping[str, Any]  # what a run found out, by name; numbers and texts that JSON can hold
 
 _ONE_AT_A_TIME = threading.RLock()  # threads share torch's random state and thread count: their runs would mix
@@ -64,7 +66,16 @@ def run_recipe(recipe: str, seed: int = 42069, split_seed: int = 42, width: int 
     report = run(experiment, seed, split_seed, captchas, checkpoint=checkpoint)
     for file in checkpoint_files(experiment, checkpoint):
         file.unlink(missing_ok=True)
-    return report.figures | {
+    return run_figures(report)
+
+
+def run_figures(report: Report, *without: str) -> dict[str, Any]:
+    """What a recorded run keeps of a training and its evaluation, but for the names in ``without``.
+
+    ``report`` must come after a training (`ocrlib.evaluation.Report.after_training`). Losses are in nats, ``mistakes``
+    are [predicted, true] of each misread image, ``history`` is the digest of all losses.
+    """
+    figures = report.figures | {
         "mistakes": report.misread,
         "train_loss": report.history.train_loss[-1],
         "test_loss": report.history.test_loss[-1],
@@ -72,6 +83,7 @@ def run_recipe(recipe: str, seed: int = 42069, split_seed: int = 42, width: int 
         "training_seconds": round(report.seconds, 2),
         "arithmetic": arithmetic(),
     }
+    return {name: value for name, value in figures.items() if name not in without}
 
 
 def checkpoint_of_run(name: str, captchas: Captchas) -> Path:

@@ -18,15 +18,14 @@ from ocrlib.data.augmentation import RandomAffine
 from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import History, evaluate
 from ocrlib.experiments import EXPERIMENTS, Experiment, train_on
+from ocrlib.loop import Loop
 from ocrlib.networks import Network
 from ocrlib.objectives import CTC
 from ocrlib.runtime import arithmetic, fast_dtype, pick_budget, pick_device, seed_everything
-from ocrlib.studies.ctc_vs_ce import turn
 from ocrlib.studies.domain_randomisation import InkChange
 from ocrlib.studies.records import Figures, Record
 from ocrlib.synthetic.generated import EndlessCaptchas
 from ocrlib.texts import Alphabet
-from ocrlib.training import Loop
 
 CHUNKS, MIXED = 40, 10  # chunks of generated images in all, and those at the end that real ones are mixed into
 CHUNK = EXPERIMENTS["fast"].train  # images
@@ -109,7 +108,7 @@ def _with_real(training: Pretraining, last: list[Captchas], zero: Pretraining, r
 def half_real(chunk: Captchas, real: Captchas, number: int) -> Captchas:
     """A chunk whose second half are real captchas, taken in turn from chunk ``number`` to the next."""
     half = len(chunk) // 2
-    return chunk.subset(range(len(chunk) - half)).joined(turn(real, number, half))
+    return chunk.subset(range(len(chunk) - half)).joined(real.cycle(number, half))
 
 
 class Pretraining:

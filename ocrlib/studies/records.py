@@ -23,7 +23,29 @@ from ocrlib.experiments import EXPERIMENTS, REPORTED_SEED, checkpoint_files, run
 from ocrlib.runtime import arithmetic, describe_device, pick_budget, pick_device, runs_folder, versions
 
 SEEDS = (REPORTED_SEED, 1, 2, 3, 4)  # of training, in the studies that repeat the reported recipes
-Figures = Mapping[str, Any]  # what a run found out, by name; numbers and texts that JSON can hold
+Figures = Mapping[str, Any]  # the results of a run by name: numbers, texts, lists and dicts, as JSON can hold them
+
+# ocrlib's functions that are recorded. A record has the name on the left, so that it stays valid when code moves.
+RUNS = {
+    "recipe": "ocrlib.studies.records:run_recipe",
+    "ctc_vs_ce": "ocrlib.studies.ctc_vs_ce:compare",
+    "cross_validation": "ocrlib.studies.cross_validation:cross_validate",
+    "variants": "ocrlib.studies.open_questions:train_variant",
+    "receptive_fields": "ocrlib.studies.open_questions:train_to_look",
+    "remedies": "ocrlib.studies.open_questions:try_remedy",
+    "synthetic_to_real": "ocrlib.studies.synthetic_to_real:transfer",
+    "pretrained": "ocrlib.studies.pretraining:pretrain",
+}
+_OLD_NAMES = {  # in files that were recorded before runs had names of their own
+    "ocrlib.records:run_recipe": "recipe",
+    "ocrlib.comparison:compare": "ctc_vs_ce",
+    "ocrlib.cross_validation:cross_validate": "cross_validation",
+    "ocrlib.questions:train_variant": "variants",
+    "ocrlib.questions:train_to_look": "receptive_fields",
+    "ocrlib.questions:try_remedy": "remedies",
+    "ocrlib.transfer:transfer": "synthetic_to_real",
+    "ocrlib.pretrained:pretrain": "pretrained",
+}
 
 _ONE_AT_A_TIME = threading.RLock()  # threads share torch's random state and thread count: their runs would mix
 
@@ -32,7 +54,7 @@ _ONE_AT_A_TIME = threading.RLock()  # threads share torch's random state and thr
 class Plan:
     """What a run is, before it is done: all that a worker needs to know, beside the function itself."""
 
-    function: str  # "module:name"
+    function: str  # a name of `RUNS`, or "module:name" for a function of your own
     arguments: dict[str, Any]
     budget: str
     data: str  # fingerprint of the images at 200 x 50, so that it doesn't depend on the recipe's width
@@ -192,8 +214,9 @@ def read_records(path: str | Path) -> list[Record]:
         if not line.strip():
             continue
         try:
-            record = Record(**json.loads(line))
-        except (json.JSONDecodeError, TypeError) as error:
+            values = json.loads(line)
+            record = Record(**values | {"function": _OLD_NAMES.get(values["function"], values["function"])})
+        except (json.JSONDecodeError, TypeError, KeyError) as error:
             if number == len(lines):
                 continue  # no newline at its end: the machine went down while it was written
             raise ValueError(f"Line {number} of {path} is not a record ({error}). Delete it; its run is done again.") from error
@@ -222,7 +245,8 @@ def _name(function: Callable[..., Figures]) -> str:
     name = getattr(function, "__qualname__", repr(function))
     if not name.isidentifier():
         raise ValueError(f"{name} can't be found again by its name; record_runs needs a function of a module's top level.")
-    return f"{function.__module__}:{name}"
+    place = f"{function.__module__}:{name}"
+    return next((study for study, known in RUNS.items() if known == place), place)
 
 
 def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:

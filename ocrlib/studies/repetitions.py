@@ -7,7 +7,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 from ocrlib.runtime import pick_budget
-from ocrlib.studies.records import Plan, Record, data_fingerprint, run_plan
+from ocrlib.studies.records import RUNS, Plan, Record, data_fingerprint, run_plan
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,11 @@ class Repetition:
 def repeat(record: Record) -> Repetition:
     """Do a recorded run again, here and now, with its arguments and number of threads.
 
-    Raises ``ValueError`` when its function is not one of ocrlib's: a results file must not decide what code is run.
+    Raises ``ValueError`` when its function is not one of `RUNS`: a results file must not decide what code is run.
     """
-    try:
-        function = resolve_name(record.function) if record.function.startswith("ocrlib.") else None
-    except (ImportError, AttributeError):
-        function = None
-    # A module also holds what it imports from elsewhere, so the function is asked where it is from.
-    if record.function != f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', '')}":
+    if record.function not in RUNS:
         raise ValueError(f"The record's function {record.function!r} is not part of ocrlib, and is not run.")
+    function = resolve_name(RUNS[record.function])
     plan = Plan(record.function, record.arguments, pick_budget().name, data_fingerprint(), record.threads)
     return Repetition(record, run_plan(function, plan))
 

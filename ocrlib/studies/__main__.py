@@ -1,0 +1,127 @@
+"""Record the runs of a study: ``python -m ocrlib.studies ctc_vs_ce`` does those that are missing in notebooks/records/.
+
+Stop it when you like: the same command goes on with the next run. Each run has one thread, and as many runs go side by side as
+there are cores. On two cores that is nearly twice as fast as one run at a time with two threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import shutil
+import statistics
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ocrlib import load_captchas, pick_budget
+from ocrlib.checkpoints import PRETRAINED
+from ocrlib.studies import cross_validation, ctc_vs_ce, open_questions, reproduction, synthetic_to_real
+from ocrlib.studies.pretraining import pretrain, trained_file
+from ocrlib.studies.records import Figures, Record, data_fingerprint, read_records, record_runs, run_recipe
+from ocrlib.studies.repetitions import check_repetition, repeat
+
+FOLDER = Path(__file__).resolve().parents[2] / "notebooks" / "records"
+
+Job = dict[str, Any]  # the arguments of a run
+
+
+class Study(NamedTuple):
+    """The function and the jobs behind a file of records, and the small job that the notebooks' smoke tests repeat."""
+
+    function: Callable[..., Figures]
+    jobs: list[Job]
+    smoke_job: Job
+
+
+LOOKING, REMEDIES = open_questions.looking_jobs(), open_questions.remedy_jobs()
+STUDIES = {
+    "ctc_vs_ce": Study(ctc_vs_ce.compare, ctc_vs_ce.jobs(), ctc_vs_ce.SMOKE_JOB),
+    "reproduction": Study(run_recipe, reproduction.jobs(), reproduction.SMOKE_JOB),
+    "cross_validation": Study(cross_validation.cross_validate, cross_validation.jobs(), cross_validation.SMOKE_JOB),
+    "variants": Study(open_questions.train_variant, open_questions.variant_jobs(), open_questions.SMOKE_JOB),
+    "receptive_fields": Study(open_questions.train_to_look, LOOKING, LOOKING[0]),
+    "remedies": Study(open_questions.try_remedy, REMEDIES, REMEDIES[0]),
+    "synthetic_to_real": Study(synthetic_to_real.transfer, synthetic_to_real.jobs(), synthetic_to_real.SMOKE_JOB),
+    "pretrained": Study(pretrain, [{}], {}),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, say how long the study will take, and record it."""
+    parser = argparse.ArgumentParser("python -m ocrlib.studies", description=__doc__.partition("\n")[0])
+    parser.add_argument("study", choices=STUDIES, help="which study; `pretrained` also puts its network into the package")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs side by side (default: one a core)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each run; its last bits depend on them (default 1)")
+    parser.add_argument("--first", type=int, metavar="N", help="only the first N runs of the study")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the files lie (default: notebooks/records)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--list", action="store_true", help="count the runs and estimate the time; run nothing")
+    which.add_argument("--smoke", action="store_true", help="record the small run that the smoke tests repeat")
+    options = parser.parse_args(arguments)
+    if not options.folder.is_dir():
+        raise SystemExit(f"There is no folder {options.folder}. Work in a checkout of the project, or name one with --folder.")
+    if options.smoke:
+        os.environ["OCRLIB_BUDGET"] = "smoke"
+    study, name = STUDIES[options.study], f"{options.study}_smoke" if options.smoke else options.study
+    jobs, path = [study.smoke_job] if options.smoke else study.jobs[: options.first], options.folder / f"{name}.jsonl"
+    print(pick_budget().banner, load_captchas(), progress(path, jobs, options.workers), sep="\n", flush=True)
+    if options.list:
+        return
+    if options.study == "pretrained":
+        record_or_repeat(path)
+        return
+    refuse_other_data(path)
+    # Spawned, not forked: the copy of a process whose torch already has threads can hang.
+    with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:
+        record_runs(path, jobs, study.function, pool, options.threads)
+
+
+def record_or_repeat(path: Path) -> None:
+    """Train the package's network. A recorded training is repeated instead, and must give the same figures."""
+    if recorded := read_records(path):
+        print(check_repetition(repeat(recorded[0])))
+    else:
+        record_runs(path, [{}], pretrain, threads=1)
+    if pick_budget().name == "full":
+        shutil.copyfile(trained_file(), PRETRAINED)
+        print(f"{PRETRAINED}: {PRETRAINED.stat().st_size / 1e6:.2f} MB")
+
+
+def refuse_other_data(path: Path) -> None:
+    """Raise ``SystemExit`` if the file holds runs under another budget or on other images: a figure would mix them."""
+    here = pick_budget().name, data_fingerprint()
+    for budget, data in {(record.budget, record.data) for record in read_records(path)} - {here}:
+        raise SystemExit(
+            f"{path} holds runs with budget {budget} on images {data}; new ones would be with budget {here[0]} on images "
+            f"{here[1]}. Set OCRLIB_BUDGET and OCRLIB_DATA as they were, or move the file away for a new one."
+        )
+
+
+def progress(path: Path, jobs: list[Job], workers: int) -> str:
+    """How many of the jobs are in the file, and how long the others take, so many at a time."""
+    here = pick_budget().name, data_fingerprint()
+    records = [record for record in read_records(path) if (record.budget, record.data) == here]
+    missing = [job for job in jobs if job not in [record.arguments for record in records]]
+    line = f"{path.name}: {len(jobs) - len(missing)} of {len(jobs)} runs recorded"
+    if not missing or not records:
+        return line
+    left = sum(expected_seconds(job, records) for job in missing)
+    return f"{line}; the other {len(missing)} take about {timedelta(seconds=round(left / workers))} (h:mm:ss)"
+
+
+def expected_seconds(job: Job, records: list[Record]) -> float:
+    """The mean time of the runs that differ in seed, split and fold only; of all runs where there is none."""
+
+    def kind(arguments: Job) -> Job:
+        return {name: value for name, value in arguments.items() if name not in ("seed", "split_seed", "fold")}
+
+    alike = [record.seconds for record in records if kind(record.arguments) == kind(job)]
+    return statistics.mean(alike or [record.seconds for record in records])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The recorded runs are those of commit c069c38: only their functions have other names, and every study finds its runs."""
+
+import hashlib
+import json
+import shutil
+
+import pytest
+from committed import ROOT
+
+from ocrlib import read_records, record_runs
+from ocrlib.studies import records
+from ocrlib.studies.__main__ import STUDIES
+from ocrlib.studies.records import RUNS
+
+RECORDS = ROOT / "notebooks" / "records"
+# SHA-256 of all lines of a file without the field "function", and how many lines there are. Computed at c069c38.
+LINES = {
+    "pretrained": ("42a358af655df8be", 1),
+    "ctc_vs_ce": ("6c328ff6b0058ca5", 450),
+    "ctc_vs_ce_smoke": ("3e3755278a372d3f", 1),
+    "cross_validation": ("846a4777844d146a", 15),
+    "reproduction": ("41e0958dd853da0c", 32),
+    "reproduction_smoke": ("d28817837ede8aa7", 1),
+    "receptive_fields": ("803cdea89ae4303e", 10),
+    "remedies": ("b952b000246a0975", 16),
+    "variants": ("ee782ec26e7f5f7b", 37),
+    "variants_smoke": ("7d0558e9d787932c", 1),
+    "synthetic_to_real": ("3ff15464a0106b26", 30),
+    "synthetic_to_real_smoke": ("6e5aafa42a8950cd", 1),
+}
+# SHA-256 of the figures of a study's jobs, in their order, and how many jobs were never run. Computed with the code of c069c38.
+FIGURES = {
+    "pretrained": ("bb9ba49c249f8b15", 0),
+    "ctc_vs_ce": ("e65de3dcd16ba8bf", 0),
+    "cross_validation": ("19dfdaa9635c9940", 0),
+    "reproduction": ("a5b5efc6dd0a551f", 0),
+    "receptive_fields": ("986608bcd01901f9", 0),
+    "remedies": ("d8bb69db94e4588e", 24),
+    "variants": ("19c329052389ff88", 2),
+    "synthetic_to_real": ("1c780b38957f1077", 0),
+}
+SMOKE_FIGURES = {
+    "ctc_vs_ce": "fa19435ae82f2bc3",
+    "reproduction": "5b4819d564edf20e",
+    "variants": "6692dce5c37f0c9e",
+    "synthetic_to_real": "ffebb6c22ebc92a1",
+}
+
+
+def digest(values) -> str:
+    lines = "\n".join(json.dumps(value, sort_keys=True) for value in values)
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def test_every_file_is_known():
+    assert {path.stem for path in RECORDS.glob("*.jsonl")} == set(LINES)
+    assert sum(count for _, count in LINES.values()) == 595
+
+
+@pytest.mark.parametrize("file", LINES)
+def test_only_the_function_of_a_line_has_changed(file):
+    lines = [json.loads(line) for line in (RECORDS / f"{file}.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {line.pop("function") for line in lines} <= set(RUNS)
+    assert (digest(lines), len(lines)) == LINES[file]
+
+
+def find(monkeypatch, tmp_path, file, budget, function, jobs):
+    """What `record_runs` gives for the jobs, on the data of the file; a run that it would have to do has no figures."""
+    path = shutil.copy(RECORDS / f"{file}.jsonl", tmp_path)
+    [data] = {record.data for record in read_records(path)}
+    monkeypatch.setenv("OCRLIB_BUDGET", budget)
+    monkeypatch.setattr(records, "data_fingerprint", lambda: data)
+    missing = []
+
+    def not_run(function, plan):
+        missing.append(plan)
+        return records.Record(**vars(plan), device="", versions={}, figures={}, seconds=0.0)
+
+    monkeypatch.setattr(records, "run_plan", not_run)
+    found = record_runs(path, jobs, function)
+    return [record.figures for record in found if record.figures], len(missing)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_job_of_a_study_finds_its_record(name, monkeypatch, tmp_path):
+    figures, missing = find(monkeypatch, tmp_path, name, "full", STUDIES[name].function, STUDIES[name].jobs)
+    assert (digest(figures), missing) == FIGURES[name]
+
+
+@pytest.mark.parametrize("name", SMOKE_FIGURES)
+def test_the_smoke_job_of_a_study_finds_its_record(name, monkeypatch, tmp_path):
+    study = STUDIES[name]
+    figures, missing = find(monkeypatch, tmp_path, f"{name}_smoke", "smoke", study.function, [study.smoke_job])
+    assert (digest(figures), missing) == (SMOKE_FIGURES[name], 0)
+
+
+def test_the_published_images_are_those_of_the_records(real_folder, monkeypatch):
+    monkeypatch.setenv("OCRLIB_DATA", str(real_folder))
+    assert {record.data for record in read_records(RECORDS / "ctc_vs_ce.jsonl")} == {records.data_fingerprint()}

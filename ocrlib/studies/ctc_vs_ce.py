@@ -27,9 +27,9 @@ from ocrlib.loop import Loop
 from ocrlib.networks import Network
 from ocrlib.objectives import CTC, CrossEntropy, Objective
 from ocrlib.runtime import arithmetic, pick_budget, pick_device, seed_everything
-from ocrlib.studies.errors import slips
+from ocrlib.studies.errors import edit_operations
 from ocrlib.studies.heads import HEADS, SYMBOLS_READ, ColumnCTC, StridedCE
-from ocrlib.studies.records import Figures, Record
+from ocrlib.studies.records import Figures
 from ocrlib.synthetic.generated import draw_captchas, draw_texts, hidden_ink
 from ocrlib.synthetic.generator import SYMBOLS
 from ocrlib.texts import Alphabet, count_equal_neighbours, symbol_frequencies
@@ -185,19 +185,6 @@ def _short(trial: Trial) -> dict[str, Any]:
     """Only what isn't as by default, so that a line of the records says what is special about its run."""
     return {name: value for name, value in asdict(trial).items() if name in ("head", "seed") or value != asdict(Trial())[name]}
 
-
-def select(records: Iterable[Record], **wanted: Any) -> list[Record]:
-    """The records of runs that are as ``Trial(**wanted)`` is, whatever their seeds, in the order of the seeds.
-
-    What is only looked at in addition, ``curve`` and ``read_drawn``, makes no difference.
-    """
-
-    def essence(trial: Trial) -> dict[str, Any]:
-        return {name: value for name, value in asdict(trial).items() if name not in ("seed", "curve", "read_drawn")}
-
-    found = [record for record in records if essence(Trial(**record.arguments)) == essence(Trial(**wanted))]
-    return sorted(found, key=lambda record: record.arguments["seed"])
-
 TEST_SEED = 10  # of the drawn test images of five symbols; of those of 4 and 6 it is 9 and 11. None was trained on
 TEST_IMAGES = 300
 BINS = (0.0, 0.05, 0.1, 0.2)  # shares of a symbol's ink under noise curves: none, up to 5 %, 10 %, 20 %, more
@@ -338,7 +325,7 @@ def _read_drawn(model: Network, objective: Objective, width: int) -> dict[str, A
 def _wrong(model: Network, objective: Objective, captchas: Captchas) -> set[tuple[str, int]]:
     """(name, position) of each symbol that was missed or taken for another."""
     mistakes = evaluate(model, objective, captchas).mistakes
-    return {(m.name, slip.position) for m in mistakes for slip in slips(m.predicted, m.true) if slip.true}
+    return {(m.name, edit.position) for m in mistakes for edit in edit_operations(m.predicted, m.true) if edit.true}
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Medians over seeds with intervals, and whether two methods differ when each seed gives a pair."""
+"""Intervals of medians, means and further values, and whether two methods differ when each seed gives a pair."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+# scipy.stats takes about a second to import, so each function imports what it needs.
+
 
 class Median(NamedTuple):
-    """A median with the bounds of its interval, and how many values it is of."""
+    """The median of ``count`` values, and the interval ``low`` to ``high``."""
 
     median: float
     low: float
@@ -21,13 +23,13 @@ class Median(NamedTuple):
 
 
 def median_interval(values: Sequence[float], confidence: float = 0.95) -> Median:
-    """The median with an interval between two of the values themselves, which assumes nothing about their distribution.
+    """The median with an interval between two of the values themselves; nothing is assumed about their distribution.
 
-    For ten values: from the second least to the second greatest, which covers the true median in 97.9 % of cases, the
-    narrowest with at least 95 % (W. J. Conover, "Practical Nonparametric Statistics", section 3.2; as scipy computes it).
-    Fewer than six values can't give 95 %: the bounds are then the least and the greatest. Raises ``ValueError`` for none.
+    For ten values it goes from the second least to the second greatest, which covers the true median in 97.9 % of cases
+    (W. J. Conover, "Practical Nonparametric Statistics", section 3.2; as scipy computes it). Fewer than six values can't give
+    95 %: then the bounds are the least and the greatest. Raises ``ValueError`` for no value.
     """
-    from scipy.stats import quantile_test  # only here: importing scipy.stats takes about a second
+    from scipy.stats import quantile_test
 
     values = np.asarray(values, dtype=float)
     if values.size == 0:
@@ -38,7 +40,7 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> Median
 
 
 class Paired(NamedTuple):
-    """The result of `paired`: the median difference with its interval, and the p-value of "there is none"."""
+    """The median difference with its interval, and the p-value of the hypothesis that there is no difference."""
 
     difference: Median
     p: float
@@ -54,13 +56,13 @@ def paired(values: Sequence[float], others: Sequence[float]) -> Paired:
 
     if len(values) != len(others):
         raise ValueError(f"Pairs are needed, but there are {len(values)} values and {len(others)} others.")
-    differences = np.subtract(values, others).round(12)  # else equal differences of decimals would not tie
+    differences = (np.asarray(values, dtype=float) - np.asarray(others, dtype=float)).round(12)  # so that equal ones tie
     p = float(wilcoxon(differences).pvalue) if differences.any() else 1.0  # scipy has no answer when all are equal
     return Paired(median_interval(differences), p)
 
 
-class Spread(NamedTuple):
-    """Mean, standard deviation, least and greatest of ``count`` values, and the interval ``low`` to ``high`` of the mean."""
+class MeanInterval(NamedTuple):
+    """Mean, standard deviation, least and greatest of ``count`` values, and the mean's interval ``low`` to ``high``."""
 
     mean: float
     deviation: float
@@ -73,13 +75,9 @@ class Spread(NamedTuple):
     def __str__(self) -> str:
         return f"{self.mean:.4f} ({self.low:.4f} to {self.high:.4f}), from {self.least:.4f} to {self.greatest:.4f}"
 
-    def holds(self, value: float) -> bool:
-        """Whether ``value`` lies between the least and the greatest."""
-        return self.least <= value <= self.greatest
 
-
-def spread(values: Sequence[float], confidence: float = 0.95) -> Spread:
-    """The spread of ``values``; the mean's interval is Student's (Biometrika 6, 1908), for values like draws from a bell curve.
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInterval:
+    """The mean with Student's interval (Biometrika 6, 1908), which assumes that the values are normally distributed.
 
     Raises ``ValueError`` for fewer than two values.
     """
@@ -87,29 +85,27 @@ def spread(values: Sequence[float], confidence: float = 0.95) -> Spread:
 
     values = np.asarray(values, dtype=float)
     if values.size < 2:
-        raise ValueError(f"A spread needs at least two values, got {values.size}.")
+        raise ValueError(f"An interval of the mean needs at least two values, got {values.size}.")
     mean, deviation = float(values.mean()), float(values.std(ddof=1))
     half = float(t.ppf((1 + confidence) / 2, values.size - 1)) * deviation / values.size**0.5
-    return Spread(mean, deviation, float(values.min()), float(values.max()), mean - half, mean + half, int(values.size))
+    return MeanInterval(mean, deviation, float(values.min()), float(values.max()), mean - half, mean + half, int(values.size))
 
 
 def value_prediction_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Between which bounds one more value falls, if it is drawn like ``values``, and these are like draws from a bell curve.
+    """The bounds between which one more value falls, if all are drawn from one normal distribution.
 
-    Mean and standard deviation are not known but estimated, so the bounds are wider than two deviations (G. J. Hahn and
-    W. Q. Meeker, "Statistical Intervals", 4.7). Raises ``ValueError`` for fewer than two values.
+    They are wider than two standard deviations, because mean and deviation are only estimated (G. J. Hahn and W. Q. Meeker,
+    "Statistical Intervals", 4.7). Raises ``ValueError`` for fewer than two values.
     """
-    from scipy.stats import t
-
-    found = spread(values)
-    half = float(t.ppf((1 + confidence) / 2, found.count - 1)) * found.deviation * (1 + 1 / found.count) ** 0.5
-    return found.mean - half, found.mean + half
+    mean, _, _, _, low, _, count = mean_interval(values, confidence)
+    half = (mean - low) * (count + 1) ** 0.5
+    return mean - half, mean + half
 
 
 def count_prediction_interval(successes: int, trials: int, more: int, confidence: float = 0.95) -> tuple[int, int]:
-    """Between which counts a second lot of ``more`` trials falls, after ``successes`` in ``trials``, if all are alike.
+    """The bounds between which the successes in ``more`` trials fall, after ``successes`` in ``trials``, if all are alike.
 
-    The beta-binomial distribution that follows from Jeffreys' prior (A. Gelman et al., "Bayesian Data Analysis", 2.4 and 2.8).
+    By the beta-binomial distribution that follows from Jeffreys' prior (A. Gelman et al., "Bayesian Data Analysis", 2.4, 2.8).
     """
     from scipy.stats import betabinom
 

@@ -7,7 +7,7 @@ remedies are trained by those recipes too, so that each has its counterpart ther
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from ocrlib.networks import CECRNN, CRNN, Network, parameter_count
 from ocrlib.objectives import CTC
 from ocrlib.runtime import arithmetic
 from ocrlib.studies.receptive_fields import off_centre, squared_gradients
-from ocrlib.studies.records import SEEDS, Figures, Record, checkpoint_of_run
+from ocrlib.studies.records import SEEDS, Figures, checkpoint_of_run
 from ocrlib.studies.speed import flops_per_image
 from ocrlib.studies.variants import OriginalCRNN, SixStepCRNN, StridedCECRNN, StridedCRNN, narrow, narrow_column_cnn
 from ocrlib.synthetic.generator import WIDTH, symbol_middles
@@ -201,13 +201,3 @@ REMEDIES: dict[str, Callable[[Experiment], Remedied]] = {
     "half with neighbours": functools.partial(_resampled, half_with_neighbours),
     "even symbols": functools.partial(_resampled, even_symbols),
 }
-
-
-def select(records: Iterable[Record], **wanted: Any) -> list[Record]:
-    """The recorded runs with these arguments, and no ``width`` but one that is wanted, in the order of `SEEDS`, others last."""
-    found = [
-        record
-        for record in records
-        if wanted.items() <= record.arguments.items() and record.arguments.get("width") == wanted.get("width")
-    ]
-    return sorted(found, key=lambda record: (*SEEDS, record.arguments["seed"]).index(record.arguments["seed"]))

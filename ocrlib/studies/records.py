@@ -1,16 +1,18 @@
-"""Studies of many runs: each finished run is one line of a file, never done twice, and can be repeated by its line."""
+"""Studies of many runs: each finished run is one line of a file. It is never done twice, and its line can be repeated."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from filelock import FileLock
@@ -19,8 +21,11 @@ from tqdm import tqdm
 from ocrlib.captchas import Captchas
 from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import Report
-from ocrlib.experiments import EXPERIMENTS, REPORTED_SEED, checkpoint_files, run
+from ocrlib.experiments import EXPERIMENTS, REPORTED_SEED, REPORTED_SPLIT, checkpoint_files, run
 from ocrlib.runtime import arithmetic, describe_device, pick_budget, pick_device, runs_folder, versions
+
+if TYPE_CHECKING:
+    import pandas
 
 SEEDS = (REPORTED_SEED, 1, 2, 3, 4)  # of training, in the studies that repeat the reported recipes
 Figures = Mapping[str, Any]  # the results of a run by name: numbers, texts, lists and dicts, as JSON can hold them
@@ -46,29 +51,28 @@ _OLD_NAMES = {  # in files that were recorded before runs had names of their own
     "ocrlib.transfer:transfer": "synthetic_to_real",
     "ocrlib.pretrained:pretrain": "pretrained",
 }
-
 _ONE_AT_A_TIME = threading.RLock()  # threads share torch's random state and thread count: their runs would mix
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is, before it is done: all that a worker needs to know, beside the function itself."""
+    """A run that is to be done: all that a worker needs to know beside the function itself."""
 
     function: str  # a name of `RUNS`, or "module:name" for a function of your own
     arguments: dict[str, Any]
     budget: str
-    data: str  # fingerprint of the images at 200 x 50, so that it doesn't depend on the recipe's width
+    data: str  # `data_fingerprint`
     threads: int
 
     @property
     def key(self) -> str:
-        """What makes two runs the same run: function, arguments, budget and data."""
+        """Equal for two plans of the same run. The number of threads makes no difference."""
         return json.dumps([self.function, self.arguments, self.budget, self.data], sort_keys=True)
 
 
 @dataclass(frozen=True)
 class Record(Plan):
-    """One finished run: what was run, on what, with what, and the figures it gave. ``seconds`` are wall seconds of it all."""
+    """A finished run: its plan, where it was done, and its figures. ``seconds`` are wall seconds, with loading and reading."""
 
     device: str
     versions: dict[str, str]
@@ -77,10 +81,10 @@ class Record(Plan):
 
 
 def run_recipe(recipe: str, seed: int = 42069, split_seed: int = 42, width: int | None = None) -> Figures:
-    """One run of a recipe of ``EXPERIMENTS``, as figures: CER with its edits, exact match, losses, seconds of training.
+    """Train and evaluate a recipe of `EXPERIMENTS`, and return its `run_figures`.
 
-    ``width`` is that of the images in pixels, where it is not to be the recipe's own; ``mistakes`` are [predicted, true] of
-    each misread test image. A run that was stopped goes on from its checkpoint below `runs_folder`, which is deleted at the end.
+    ``width`` replaces the recipe's own width of the images in pixels. A run that was stopped goes on from its checkpoint below
+    `runs_folder`. The checkpoint is deleted at the end.
     """
     experiment = EXPERIMENTS[recipe] if width is None else replace(EXPERIMENTS[recipe], width=width)
     captchas = load_captchas(width=experiment.width)
@@ -92,10 +96,10 @@ def run_recipe(recipe: str, seed: int = 42069, split_seed: int = 42, width: int 
 
 
 def run_figures(report: Report, *without: str) -> dict[str, Any]:
-    """What a recorded run keeps of a training and its evaluation, but for the names in ``without``.
+    """The figures that a record keeps of a training and its evaluation, but for those named in ``without``.
 
-    ``report`` must come after a training (`ocrlib.evaluation.Report.after_training`). Losses are in nats, ``mistakes``
-    are [predicted, true] of each misread image, ``history`` is the digest of all losses.
+    ``report`` must hold the training's history (see `ocrlib.evaluation.Report.after_training`). Losses are in nats a symbol,
+    ``mistakes`` are [predicted, true] of each misread image, ``history`` is the digest of all losses.
     """
     figures = report.figures | {
         "mistakes": report.misread,
@@ -109,9 +113,9 @@ def run_figures(report: Report, *without: str) -> dict[str, Any]:
 
 
 def checkpoint_of_run(name: str, captchas: Captchas) -> Path:
-    """Where a run of some minutes keeps its checkpoint, so that one that was stopped goes on; to be deleted at its end.
+    """The checkpoint file of a run that takes minutes. Whoever does the run deletes it at the end.
 
-    The last bits depend on the number of threads, so a checkpoint made with another one is not gone on from.
+    Its name holds the number of threads: with another number the last bits would differ.
     """
     folder = runs_folder(pick_budget(), captchas.source) / "recorded"
     return folder / f"{name}-{captchas.fingerprint()}-{torch.get_num_threads()}.pt"
@@ -124,58 +128,53 @@ def record_runs(
     executor: Executor | None = None,
     threads: int | None = None,
 ) -> list[Record]:
-    """The records of ``function(**job)`` for each job, in the order of the jobs; those not yet in the file are run.
+    """Run ``function(**job)`` for each job that is not yet in the file ``path``; return all records in the order of the jobs.
 
-    ``path`` is a file of JSON lines; each run is added to it when it ends, so a stopped study goes on where it was, and
-    two studies on one file lose nothing. ``executor`` is any of ``concurrent.futures`` (a pool of processes, or Dask's
-    ``client.get_executor()``); without one, the jobs run here, one after the other. Every run has the same number of
-    ``threads`` (by default torch's present one), since the last bits of a sum depend on it.
+    Each run is added to the file when it ends, so a study that was stopped goes on where it was, and two studies can write to
+    one file. ``executor`` is any of ``concurrent.futures``, for example a pool of processes; without one, the jobs run here,
+    one after the other. Every run has the same number of ``threads`` (by default torch's present one), because the last bits
+    of a sum depend on it.
 
-    Raises ``ValueError`` for a function that can't be found again by its name, or a job that JSON can't hold, and
-    ``RuntimeError`` that names the job when one fails. Jobs not yet started are then left out, those that end are recorded.
+    Raises ``ValueError`` for a function that can't be imported by its name, or a job that JSON can't hold. Raises
+    ``RuntimeError`` with the job's arguments when a job fails: the runs under way are still recorded, no others are started.
     """
-    path, name, threads = Path(path), _name(function), threads or torch.get_num_threads()
-    budget, data = pick_budget().name, data_fingerprint()
+    path, threads = Path(path).absolute(), threads or torch.get_num_threads()
+    name, budget, data = _name(function), pick_budget().name, data_fingerprint()
     plans = [Plan(name, _as_json(job), budget, data, threads) for job in jobs]
     done = {record.key for record in read_records(path)}
     missing = {plan.key: plan for plan in plans if plan.key not in done}
     if missing:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()  # a place that can't be written to is better known before the first run than after it
+        path.touch()  # fails before the first run, not after it, where nothing can be written
+    work = functools.partial(_run_and_add, function, path)
     with tqdm(total=len(plans), initial=len(plans) - len(missing), desc=path.stem, unit="run") as bar:
-        for record in _finished(function, missing.values(), executor):
-            add_record(path, record)
+        for _ in _each(work, list(missing.values()), executor):
             bar.update()
     found = {record.key: record for record in read_records(path)}
     return [found[plan.key] for plan in plans]
 
 
-def _finished(function: Callable[..., Figures], plans: Iterable[Plan], executor: Executor | None) -> Iterator[Record]:
-    """Records as their runs end. After a failure no more are started; it is raised when those under way have ended."""
+def _each(work: Callable[[Plan], None], plans: Sequence[Plan], executor: Executor | None) -> Iterator[None]:
+    """Do ``work(plan)`` for each plan. After an error, plans that wait for a worker are not started."""
     if executor is None:
-        yield from (run_plan(function, plan) for plan in plans)
+        yield from map(work, plans)
         return
-    pending = {executor.submit(run_plan, function, plan) for plan in plans}
-    failure: BaseException | None = None
+    futures = [executor.submit(work, plan) for plan in plans]
     try:
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                if error := future.exception():
-                    failure = failure or error
-                else:
-                    yield future.result()
-            if failure:
-                pending = {future for future in pending if not future.cancel()}
+        for future in as_completed(futures):
+            yield future.result()
     finally:
-        for future in pending:
+        for future in futures:
             future.cancel()
-    if failure:
-        raise failure
+
+
+def _run_and_add(function: Callable[..., Figures], path: Path, plan: Plan) -> None:
+    # Whoever does the run also records it: nothing is lost when the process that waits for it has failed or was killed.
+    add_record(path, run_plan(function, plan))
 
 
 def run_plan(function: Callable[..., Figures], plan: Plan) -> Record:
-    """Do one run: here, in a worker process, or on another machine."""
+    """Do one run in this process. Raises as `record_runs`, or where the process finds another budget or other images."""
     with _ONE_AT_A_TIME:
         before, began = torch.get_num_threads(), time.perf_counter()
         try:
@@ -188,7 +187,7 @@ def run_plan(function: Callable[..., Figures], plan: Plan) -> Record:
             torch.set_num_threads(plan.threads)
             figures = _as_json(function(**plan.arguments))
         except Exception as error:
-            # Only the error's text is kept: an exception that can't be unpickled would take a whole pool down.
+            # Only the error's text is kept: an exception that can't be unpickled would break a pool of processes.
             words = ", ".join(f"{name}={value!r}" for name, value in plan.arguments.items())
             raise RuntimeError(f"{plan.function}({words}) failed with {type(error).__name__}: {error}") from error
         finally:
@@ -198,18 +197,18 @@ def run_plan(function: Callable[..., Figures], plan: Plan) -> Record:
 
 
 def data_fingerprint() -> str:
-    """Fingerprint of the data set that `load_captchas` finds here and now, at its published size of 200 x 50 pixels."""
+    """Fingerprint of the data set that `load_captchas` finds, at 200 x 50 pixels: the same for recipes of every width."""
     return load_captchas(width=200, height=50).fingerprint()
 
 
 def read_records(path: str | Path) -> list[Record]:
-    """All records of a file, each run once (the first if two studies did it at the same time); none if there is no file.
+    """All records of a file, each run once; none if there is no file. Raises ``ValueError`` with the number of a broken line.
 
-    Raises ``ValueError`` naming the line for one that is no record. A last line that was cut off is passed over.
+    A last line without a newline is passed over: it was being written when the machine stopped.
     """
     path = Path(path)
     records: dict[str, Record] = {}
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1] if path.exists() else []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -217,40 +216,58 @@ def read_records(path: str | Path) -> list[Record]:
             values = json.loads(line)
             record = Record(**values | {"function": _OLD_NAMES.get(values["function"], values["function"])})
         except (json.JSONDecodeError, TypeError, KeyError) as error:
-            if number == len(lines):
-                continue  # no newline at its end: the machine went down while it was written
-            raise ValueError(f"Line {number} of {path} is not a record ({error}). Delete it; its run is done again.") from error
+            raise ValueError(f"Line {number} of {path} is not a record ({error}). Delete it: its run is done again.") from error
         records.setdefault(record.key, record)
     return list(records.values())
 
 
 def add_record(path: str | Path, record: Record) -> None:
-    """Add one line to the file, whole or not at all, whoever else is adding to it. Its folder must be there."""
+    """Add one line to the file, while no other process does. The file's folder must be there."""
     path = Path(path)
     with FileLock(path.with_name(f".{path.name}.lock")), open(path, "ab+") as file:
         file.seek(0)
-        last = file.read().rpartition(b"\n")[2]
-        if last:
-            try:
-                json.loads(last)
-                file.write(b"\n")  # whole, but somebody's editor left out the newline
-            except ValueError:
-                file.truncate(file.tell() - len(last))  # cut off: dropped, so that ours stands by itself
+        cut_off = file.read().rpartition(b"\n")[2]
+        file.truncate(file.tell() - len(cut_off))
         file.write(json.dumps(asdict(record), sort_keys=True).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
 
+def records_frame(records: Iterable[Record], defaults: Callable[..., Any] | None = None) -> pandas.DataFrame:
+    """A table with a row for each run: its arguments, its figures, and the record itself in the column ``record``.
+
+    ``defaults`` is the function that was run, or the class of its arguments: its defaults fill in the arguments that a record
+    doesn't name. A figure with the name of an argument gets "_figure" behind its name. The rows are sorted by seed and split,
+    the reported ones first.
+    """
+    import pandas  # here: it takes half a second, which every worker process would have to wait
+
+    parameters = inspect.signature(defaults).parameters.values() if defaults else []
+    usual = {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
+    rows = []
+    for record in records:
+        arguments = usual | record.arguments
+        figures = {f"{name}_figure" if name in arguments else name: value for name, value in record.figures.items()}
+        rows.append({**arguments, **figures, "record": record})
+
+    def reported_first(row: dict[str, Any]) -> list[tuple[bool, int]]:
+        reported = {"seed": REPORTED_SEED, "split_seed": REPORTED_SPLIT}
+        return [(row.get(name) != value, row.get(name, value)) for name, value in reported.items()]
+
+    return pandas.DataFrame(sorted(rows, key=reported_first))
+
+
 def _name(function: Callable[..., Figures]) -> str:
+    """The function's name in a record."""
     name = getattr(function, "__qualname__", repr(function))
     if not name.isidentifier():
-        raise ValueError(f"{name} can't be found again by its name; record_runs needs a function of a module's top level.")
+        raise ValueError(f"{name} can't be imported by its name; record_runs needs a function of a module's top level.")
     place = f"{function.__module__}:{name}"
     return next((study for study, known in RUNS.items() if known == place), place)
 
 
 def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as they come back from a file, so that a new record equals one that was read."""
+    """The values as a file would give them back, so that a new record equals one that was read."""
     try:
         return json.loads(json.dumps(dict(values)))
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Recorded runs done again, here and now: what came out the same, and why it need not have."""
+"""Recorded runs done again here: which figures are the same, and what can explain a difference."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Repetition:
 
     @property
     def differences(self) -> dict[str, tuple[Any, Any]]:
-        """Figures that are not equal, as (recorded, repeated). Seconds, and the arithmetic they were got by, are no results."""
+        """Figures that are not equal, as (recorded, repeated). Seconds and the processor's arithmetic are no results."""
         old, new = self.recorded.figures, self.repeated.figures
         names = [name for name in {**old, **new} if not name.endswith("seconds") and name != "arithmetic"]
         return {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}
@@ -37,21 +37,20 @@ class Repetition:
 
 
 def repeat(record: Record) -> Repetition:
-    """Do a recorded run again, here and now, with its arguments and number of threads.
+    """Do a recorded run again here, with its arguments and number of threads.
 
     Raises ``ValueError`` when its function is not one of `RUNS`: a results file must not decide what code is run.
     """
     if record.function not in RUNS:
         raise ValueError(f"The record's function {record.function!r} is not part of ocrlib, and is not run.")
-    function = resolve_name(RUNS[record.function])
     plan = Plan(record.function, record.arguments, pick_budget().name, data_fingerprint(), record.threads)
-    return Repetition(record, run_plan(function, plan))
+    return Repetition(record, run_plan(resolve_name(RUNS[record.function]), plan))
 
 
 def check_repetition(repetition: Repetition) -> str:
-    """One line on whether a run came out the same, bit for bit, or why it need not have.
+    """A sentence: the figures are equal to the last bit, or they differ and something else was other, too.
 
-    Raises ``AssertionError`` when it came out otherwise with the same images, versions, threads and kind of processor.
+    Raises ``AssertionError`` when they differ with the same images, versions, threads and kind of processor.
     """
     old, new = repetition.recorded, repetition.repeated
     if not repetition.differences:

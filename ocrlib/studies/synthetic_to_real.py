@@ -7,7 +7,7 @@ mixed into the last chunks: half of each.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from ocrlib.networks import Network
 from ocrlib.objectives import CTC
 from ocrlib.runtime import arithmetic, fast_dtype, pick_budget, pick_device, seed_everything
 from ocrlib.studies.domain_randomisation import InkChange
-from ocrlib.studies.records import Figures, Record
+from ocrlib.studies.records import Figures
 from ocrlib.synthetic.generated import EndlessCaptchas
 from ocrlib.texts import Alphabet
 
@@ -152,14 +152,3 @@ class Pretraining:
         other.scheduler.load_state_dict(self.scheduler.state_dict())
         other.history, other.generator = self.history.copy(), self.generator.clone()
         return other
-
-
-def by_style(records: Iterable[Record]) -> dict[str, list[Record]]:
-    """The runs without augmentation by their style, each in the order of the seeds."""
-    found = sorted((r for r in records if "style" in r.arguments), key=lambda record: record.arguments["seed"])
-    return {style: [record for record in found if record.arguments["style"] == style] for style in STYLES}
-
-
-def main_runs(records: Iterable[Record]) -> list[Record]:
-    """The runs with augmentation and the matched generator, in the order of the seeds."""
-    return sorted((r for r in records if "style" not in r.arguments), key=lambda record: record.arguments["seed"])

@@ -31,88 +31,34 @@ __version__ = "0.1.0"
 
 # Names of the rooms, and of the plots. They are looked up when asked for: matplotlib and pandas take long to import.
 _ELSEWHERE = {
-    "BadImage": "data.images",
-    "flops_per_image": "studies.speed",
-    "LivePlot": "plots",
-    "load_captchas": "data.loading",
-    "peak_flops": "studies.speed",
-    "race": "studies.speed",
-    "Race": "studies.speed",
-    "random_text": "synthetic.generator",
-    "RandomAffine": "data.augmentation",
-    "read_records": "studies.records",
-    "Record": "studies.records",
-    "record_runs": "studies.records",
-    "render_captcha": "synthetic.generator",
-    "repeat": "studies.repetitions",
-    "run_recipe": "studies.records",
-    "SyntheticCaptchas": "synthetic.generator",
-}
+    "data.images": ("BadImage",),
+    "data.loading": ("load_captchas",),
+    "data.augmentation": ("RandomAffine",),
+    "plots": ("LivePlot", "plot_losses", "plot_mistakes", "plot_samples"),
+    "studies.exploration": (
+        "plot_ink", "plot_lengths", "plot_neighbours", "plot_network_view", "plot_real_and_generated", "plot_symbol_frequencies",
+    ),
+    "studies.records": ("Record", "read_records", "record_runs", "run_recipe"),
+    "studies.repetitions": ("repeat",),
+    "studies.speed": ("Race", "flops_per_image", "peak_flops", "race"),
+    "synthetic.generator": ("SyntheticCaptchas", "random_text", "render_captcha"),
+}  # fmt: skip
 
 __all__ = [
-    "Alphabet",
-    "BadImage",
-    "Budget",
-    "Captchas",
-    "CECRNN",
-    "CheckpointError",
-    "ColumnCNN",
-    "CRNN",
-    "CrossEntropy",
-    "CTC",
-    "ctc_route",
-    "describe_runtime",
-    "DivergedError",
-    "evaluate",
-    "Experiment",
-    "EXPERIMENTS",
-    "fast_dtype",
-    "fit",
-    "flops_per_image",
-    "gradient_norm",
-    "History",
-    "LivePlot",
-    "load_captchas",
-    "load_model",
-    "Mistake",
-    "ModifiedCRNN",
-    "parameter_count",
-    "peak_flops",
-    "pick_budget",
-    "pick_device",
-    "race",
-    "Race",
-    "random_text",
-    "RandomAffine",
-    "read",
-    "read_records",
-    "Record",
-    "record_runs",
-    "release_memory",
-    "render_captcha",
-    "repeat",
-    "Report",
-    "run",
-    "run_recipe",
-    "runs_folder",
-    "save_model",
-    "seed_everything",
-    "split",
-    "SyntheticCaptchas",
-    "Text",
-    "TrainedModel",
-    "versions",
-]
+    "Alphabet", "BadImage", "Budget", "Captchas", "CECRNN", "CheckpointError", "ColumnCNN", "CRNN", "CrossEntropy", "CTC",
+    "ctc_route", "describe_runtime", "DivergedError", "evaluate", "Experiment", "EXPERIMENTS", "fast_dtype", "fit",
+    "flops_per_image", "gradient_norm", "History", "LivePlot", "load_captchas", "load_model", "Mistake", "ModifiedCRNN",
+    "parameter_count", "peak_flops", "pick_budget", "pick_device", "Race", "race", "random_text", "RandomAffine", "read",
+    "read_records", "Record", "record_runs", "release_memory", "render_captcha", "repeat", "Report", "run", "run_recipe",
+    "runs_folder", "save_model", "seed_everything", "split", "SyntheticCaptchas", "Text", "TrainedModel", "versions",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
     """A name of a room or a plot, from the top too."""
     if name == "plots":
         return import_module("ocrlib.plots")
-    if name in _ELSEWHERE:
-        return getattr(import_module(f"ocrlib.{_ELSEWHERE[name]}"), name)
-    if name.startswith("plot_"):
-        for module in ("ocrlib.plots", "ocrlib.data.plots"):
-            if hasattr(plots := import_module(module), name):
-                return getattr(plots, name)
+    for module, names in _ELSEWHERE.items():
+        if name in names:
+            return getattr(import_module(f"ocrlib.{module}"), name)
     raise AttributeError(f"module 'ocrlib' has no attribute {name!r}")

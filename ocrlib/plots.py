@@ -1,4 +1,4 @@
-"""What every figure shares: its look, how it shows itself, and the two panels of a training run's losses."""
+"""Figures: the look they share, the losses of a training (also while it runs), samples, and mistakes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,11 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
-from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 from tqdm import tqdm
 
-from ocrlib.evaluation import History
+from ocrlib.evaluation import History, moving_average
 from ocrlib.runtime import in_ipython
 from ocrlib.texts import align
 
@@ -40,6 +37,12 @@ LOOK = {
 }  # fmt: skip
 DPI = 90  # sharp enough on a screen, and a notebook of twenty figures stays under 2 MB
 styled = matplotlib.rc_context(LOOK)
+
+SHORTEST_WAIT = 1.0  # seconds between two redraws
+WAIT_PER_COST = 100  # a redraw that takes 0.05 s is followed by 5 s without one: about 1 % of the time goes into drawing
+
+# One transparent pixel: it holds the place of a picture that would only show empty axes, and drawing those takes time.
+NOTHING_YET = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNgYAAAAAMAASsJTYQAAAAASUVORK5CYII=")
 
 
 class Figure(MatplotlibFigure):
@@ -78,8 +81,6 @@ class LossFigure(Figure):
     The axes begin after ``from_epoch`` epochs, so that the end of a long run can be seen at its own scale.
     """
 
-    POINTS = 500  # more than the panel has pixels; longer curves are drawn as the least and greatest loss of each bin
-
     @styled
     def __init__(self, loss_name: str, title: str | None = None, from_epoch: int = 0) -> None:
         super().__init__(9.6, 3.3, f"{title + ': ' if title else ''}{loss_name} on the training and the test set")
@@ -97,10 +98,10 @@ class LossFigure(Figure):
             ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
             ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
             ax.grid(True)
-        self.raw = left.plot([], [], color=PALE, linewidth=0.8)[0]
-        self.mean = left.plot([], [], color=BLUE, linewidth=1.8)[0]
-        self.test = right.plot([], [], color=RED, linewidth=1.8, marker="o", markersize=3.5)[0]
-        self.keys = [_add_key(left, [self.raw, self.mean], 0.44), _add_key(right, [self.test], 0.68)]
+        self.raw = left.plot([], [], color=PALE, linewidth=0.8, label="each step")[0]
+        self.mean = left.plot([], [], color=BLUE, linewidth=1.8, label="mean")[0]
+        self.test = right.plot([], [], color=RED, linewidth=1.8, marker="o", markersize=3.5, label="test")[0]
+        self.keys = [ax.legend(loc="upper right", borderaxespad=0.1).get_texts() for ax in (left, right)]
         self.draw_history(History())
 
     @styled
@@ -110,62 +111,24 @@ class LossFigure(Figure):
         train = np.asarray(history.train_loss[first:], dtype=float)
         test = np.asarray(history.test_loss[self.from_epoch :], dtype=float)
         window = history.steps_per_epoch[-1] if history.steps_per_epoch else 50
-        x, low, high, mean = _bins(train, window, self.POINTS)
-        # A bin of one step is one point; a longer one is a vertical stroke from its least to its greatest loss.
-        thin = len(x) == len(train)
-        self.raw.set_data(first + (x if thin else np.repeat(x, 2)), low if thin else np.column_stack([low, high]).ravel())
-        self.mean.set_data(first + x, mean)
+        mean = moving_average(train, window) if len(train) >= window else train[:0]
+        self.raw.set_data(first + 1 + np.arange(len(train)), train)
+        self.mean.set_data(first + window + np.arange(len(mean)), mean)
         self.test.set_data(self.from_epoch + 1 + np.arange(len(test)), test)
         names = [f"each step: {_last(train)}", f"mean of {window} steps: {_last(mean)}"], [f"test: {_last(test)}"]
         for key, texts in zip(self.keys, names):
             for artist, text in zip(key, texts):
                 artist.set_text(text)
         # The first losses are so high that they would press the rest flat: the mean decides, once it is one. Room for the legend.
-        steady = mean[x >= window] if (x >= window).any() else mean
+        steady = mean if len(mean) else train
         for ax, end, values in zip(self.axes, (first + len(train), self.from_epoch + len(test)), (steady, test)):
             begin = first if ax is self.axes[0] else self.from_epoch
             ax.set_xlim(begin + 0.5, max(end, begin + 5) + 0.5)
             ax.set_ylim(0, 1.5 * (values[np.isfinite(values)].max(initial=0) or 0.8))
 
 
-def _add_key(ax: Axes, lines: list[Line2D], x: float) -> list[Text]:
-    """A legend in the upper right corner, its texts from ``x`` on (a share of the width); returns the empty texts.
-
-    matplotlib's own takes more than a quarter of each redraw to find its places, which here are known.
-    """
-    high, inside = 0.09, {"transform": ax.transAxes}  # of a line of text, as a share of the height
-    ax.add_patch(Rectangle((x - 0.07, 0.98 - high * len(lines)), 1.06 - x, high * len(lines), color="white", zorder=3, **inside))
-    texts = []
-    for i, line in enumerate(lines):
-        y = 0.98 - high * (i + 0.5)
-        look = {"color": line.get_color(), "linewidth": line.get_linewidth(), "zorder": 4}
-        ax.add_line(Line2D([x - 0.06, x - 0.015], [y, y], **look, **inside))
-        texts.append(ax.text(x, y, "", va="center", zorder=4, **inside))
-    return texts
-
-
 def _last(values: np.ndarray) -> str:
     return f"{values[-1]:.3g}" if len(values) else "none yet"
-
-
-def _bins(values: np.ndarray, window: int, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Last step (from 1), least and greatest value of each of at most ``points`` bins, and the mean of ``window`` before it."""
-    if len(values) == 0:
-        return values, values, values, values
-    starts = np.arange(0, len(values), -(-len(values) // points))
-    ends = np.append(starts[1:], len(values))
-    finite = np.isfinite(values)
-    sums, counts = (np.cumsum(np.append(0.0, part)) for part in (np.where(finite, values, 0), finite))
-    begin = np.maximum(ends - window, 0)
-    with np.errstate(invalid="ignore"):  # a window of nothing but NaN has no mean
-        mean = (sums[ends] - sums[begin]) / (counts[ends] - counts[begin])
-    return ends, np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts), mean
-
-SHORTEST_WAIT = 1.0  # seconds between two redraws
-WAIT_PER_COST = 100  # a redraw that takes 0.05 s is followed by 5 s without one: about 1 % of the time goes into drawing
-
-# One transparent pixel: it holds the place of a picture that would only show empty axes, and drawing those takes time.
-NOTHING_YET = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNgYAAAAAMAASsJTYQAAAAASUVORK5CYII=")
 
 
 class LivePlot:
@@ -183,7 +146,6 @@ class LivePlot:
         self._figure = None
         if in_ipython():
             from IPython.display import display
-
 
             self._figure = LossFigure(loss_name, title, from_epoch)
             data, metadata = self._figure.bundle(NOTHING_YET)

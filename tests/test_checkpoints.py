@@ -1,14 +1,44 @@
+"""Checkpoints and model files: written whole, read back the same, refused where they are foreign; the shipped network reads."""
+
 import errno
 import os
 import pickle
 import random
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from committed import ROOT
+from toys import ALPHABET, ToyCTC, toy_captchas, weights
 
-from ocrlib import CheckpointError
-from ocrlib.checkpoints import load_checkpoint, random_states, restore_random_states, save_checkpoint
+from ocrlib import (
+    CRNN,
+    CTC,
+    EXPERIMENTS,
+    Alphabet,
+    CheckpointError,
+    ColumnCNN,
+    evaluate,
+    fit,
+    load_captchas,
+    read,
+    read_records,
+    save_model,
+    seed_everything,
+)
+from ocrlib.checkpoints import (
+    PRETRAINED,
+    load_checkpoint,
+    load_model,
+    load_pretrained,
+    random_states,
+    restore_random_states,
+    save_checkpoint,
+)
+from ocrlib.studies.pretraining import pretrain, trained_file, weights_digest
+from ocrlib.synthetic.generated import draw_captchas, draw_texts
 
 
 def test_what_is_saved_comes_back(tmp_path):
@@ -98,3 +128,124 @@ def test_an_interrupt_while_writing_leaves_no_litter(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         save_checkpoint(path, {"step": 2})
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def model():
+    seed_everything(0)
+    network = ColumnCNN()
+    with torch.no_grad():
+        network(load_captchas(width=96, source="synthetic").images[:64].float())  # batch norm's statistics are of images
+    return network.eval()
+
+
+def test_a_saved_model_reads_as_before_and_the_file_is_small(tmp_path, model):
+    path = tmp_path / "fast.pt"
+    save_model(path, model, Alphabet(), 96)
+    loaded = load_model(path)
+    assert path.stat().st_size < 1_000_000
+    assert (loaded.width, loaded.alphabet.symbols, loaded.network.training) == (96, Alphabet().symbols, False)
+    images = load_captchas(width=96, source="synthetic").images[:8].float()
+    with torch.no_grad():
+        before, after = model(images), loaded.network(images)
+    assert torch.allclose(before, after, atol=0.02) and not torch.equal(before, after)  # float16 has three digits
+    assert CTC(Alphabet()).decode(before) == CTC(loaded.alphabet).decode(after)
+
+
+def test_another_alphabet_comes_back_with_its_network(tmp_path):
+    alphabet = Alphabet("xyz")
+    save_model(tmp_path / "m.pt", CRNN(classes=4), alphabet, 80)
+    network, loaded, width = load_model(tmp_path / "m.pt")
+    assert (type(network), loaded.symbols, width, network.head.out_features) == (CRNN, "xyz", 80, 4)
+
+
+def test_an_alphabet_of_another_size_is_refused(tmp_path, model):
+    with pytest.raises(ValueError, match="ColumnCNN has 37 classes, but this alphabet with its blank has 4"):
+        save_model(tmp_path / "m.pt", model, Alphabet("xyz"), 128)
+
+
+def test_a_network_from_elsewhere_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="ToyCTC is not one of ocrlib's networks"):
+        save_model(tmp_path / "m.pt", ToyCTC(), Alphabet("abc"), 24)
+
+
+def test_a_checkpoint_of_a_training_run_is_refused(tmp_path):
+    save_checkpoint(tmp_path / "run.pt", {"model": {}, "history": {}})
+    with pytest.raises(CheckpointError, match=r"run\.pt is not a trained model: it has no network.*save_model"):
+        load_model(tmp_path / "run.pt")
+
+
+@pytest.mark.parametrize("name", ["Nothing", "Tensor", "conv"])
+def test_a_network_that_ocrlib_has_not_is_refused(tmp_path, name):
+    save_checkpoint(tmp_path / "m.pt", {"network": name, "symbols": "ab", "width": 80, "weights": {}})
+    with pytest.raises(CheckpointError, match=f"names no network of ocrlib .'{name}'"):
+        load_model(tmp_path / "m.pt")
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path, model):
+    save_model(tmp_path / "m.pt", model, Alphabet(), 96)
+    state = torch.load(tmp_path / "m.pt", weights_only=True)
+    del state["weights"]["head.bias"]
+    torch.save(state, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match=r"(?s)weights in .*m\.pt don't fit ColumnCNN.*head\.bias"):
+        load_model(tmp_path / "m.pt")
+
+
+def test_its_weights_are_those_of_the_recorded_run():
+    [record] = read_records(ROOT / "notebooks" / "records" / "00_pretrained.jsonl")
+    assert record.budget == "full"
+    assert weights_digest(load_pretrained().network) == record.figures["weights"]
+
+
+def test_it_is_small_and_reads_generated_images():
+    model = load_pretrained()
+    assert PRETRAINED.stat().st_size < 1_000_000 and model.width == EXPERIMENTS["fast"].width
+    captchas = draw_captchas(draw_texts(200, seed=99), 99, model.width)
+    found = read(captchas, model)
+    right = [text.text == true for text, true in zip(found, captchas.texts)]
+    assert sum(right) >= 194
+    wrong = [text.confidence for text, ok in zip(found, right) if not ok]
+    assert sum(text.confidence for text in found) / len(found) > 0.95 and all(confidence < 1 for confidence in wrong)
+
+
+def test_it_reads_the_real_images_it_never_saw(real_folder):
+    model = load_pretrained()
+    report = evaluate(model.network, CTC(model.alphabet), load_captchas(real_folder, width=model.width))
+    assert report.cer <= 0.005
+
+
+def test_the_training_leaves_what_it_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
+    monkeypatch.setenv("OCRLIB_RUNS", str(tmp_path))
+    figures = pretrain()
+    assert figures["weights"] == weights_digest(load_model(trained_file()).network)
+    assert figures["generated"] == 4 * 64 and figures == pretrain()
+
+
+# -- files of an earlier version: written by commit c069c38, before the package had rooms
+
+EARLIER = Path(__file__).parent / "c069c38"
+
+
+def test_a_model_file_of_an_earlier_version_is_read():
+    model = load_model(EARLIER / "model.pt")
+    assert (type(model.network).__name__, model.alphabet.symbols, model.width) == ("ColumnCNN", "abc", 24)
+    assert weights_digest(model.network) == "d51d3f2d9249"
+
+
+def test_a_checkpoint_of_an_earlier_version_is_gone_on_from(tmp_path, capsys):
+    """It was left by a training that stopped in its third of four epochs; it ends with the losses of one that did not."""
+    digests = {}
+    for name in ("at once", "gone on"):
+        seed_everything(5)
+        model = ToyCTC()
+        optimizer = torch.optim.Adadelta(model.parameters(), lr=0.5)
+        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, total_iters=20)
+        file = shutil.copy(EARLIER / "checkpoint.pt", tmp_path / "run.pt") if name == "gone on" else None
+        history = fit(
+            model, CTC(ALPHABET), toy_captchas(12), toy_captchas(5, seed=1), optimizer, epochs=4, batch_size=5, clip_norm=3.0,
+            scheduler=schedule, checkpoint=file, live=False,
+        )  # fmt: skip
+        digests[name] = history.epochs, len(history.train_loss), weights(model).tolist()
+    assert "2 of 4 epochs were done" in capsys.readouterr().out
+    assert digests["gone on"] == digests["at once"]

@@ -21,7 +21,24 @@ import ocrlib
 import tasks
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = sorted((ROOT / "ocrlib").glob("*.py"))
+PACKAGE = ROOT / "ocrlib"
+MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
+LEVELS = (  # from the lowest; a module imports from lower levels, or from what stands before it on its own
+    ("texts", "captchas", "networks", "runtime"),
+    ("objectives", "checkpoints", "synthetic", "data"),
+    ("evaluation", "plots", "loop", "training"),
+    ("experiments",),
+    ("ctc", "demo", "studies"),
+)
+PLACES = [name for level in LEVELS for name in level]
+ROOMS = {"synthetic", "data", "ctc", "demo", "studies"}
+PARTS = {  # modules that belong to one study
+    "open_questions": {"receptive_fields"},
+    "synthetic_to_real": {"domain_randomisation"},
+    "cross_validation": {"ensemble"},
+    "pretraining": {"synthetic_to_real"},
+}
+SHARED = {"records", "repetitions", "intervals", "errors", "heads", "variants", "plots"}  # what any study may import
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 ENVIRONMENT = (ROOT / "environment.yml").read_text(encoding="utf-8")
 CONDA_NAMES = {
@@ -66,7 +83,7 @@ def dependencies_of_pyproject() -> dict[str, tuple[str, str]]:
 
 
 def dependencies_of_environment() -> dict[str, tuple[str, str]]:
-    lines = re.findall(r"^  - ([\w-]+)>=([\d.]+)  # (.+)$", ENVIRONMENT, re.MULTILINE)
+    lines = re.findall(r"^ +- ([\w-]+)>=([\d.]+)  # (.+)$", ENVIRONMENT, re.MULTILINE)
     return {name: (floor, comment) for name, floor, comment in lines}
 
 
@@ -77,7 +94,8 @@ def test_every_dependency_in_pyproject_has_a_floor_and_a_comment() -> None:
 
 
 def test_every_dependency_in_environment_has_a_floor_and_a_comment() -> None:
-    listed = [entry for entry in yaml.safe_load(ENVIRONMENT)["dependencies"] if entry != "pip" and isinstance(entry, str)]
+    *conda, pip = yaml.safe_load(ENVIRONMENT)["dependencies"]
+    listed = [entry for entry in [*conda, *pip["pip"]] if entry not in ("pip", "-e .")]
     assert {re.match(r"[\w-]+", entry).group() for entry in listed} == set(dependencies_of_environment())
 
 
@@ -91,7 +109,7 @@ def test_environment_and_pyproject_list_the_same_dependencies() -> None:
 def test_environment_installs_the_project_itself() -> None:
     environment = yaml.safe_load(ENVIRONMENT)
     assert environment["channels"] == ["conda-forge"]
-    assert environment["dependencies"][-1] == {"pip": ["-e ."]}
+    assert environment["dependencies"][-1]["pip"][-1] == "-e ."
     assert "pip" in environment["dependencies"]
 
 
@@ -109,13 +127,21 @@ def test_the_version_is_the_same_everywhere() -> None:
 # -- the package
 
 
+def length(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
 def test_modules_can_be_read_at_a_sitting() -> None:
-    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
-    assert {name: length for name, length in lengths.items() if length > 300} == {}
+    lengths = {name: length(path) for name, path in MODULES.items()}
+    assert {name: lines for name, lines in lengths.items() if lines > 300} == {}
+    core = [path for name, path in MODULES.items() if "." not in name]
+    assert len(core) <= 12 and sum(map(length, core)) <= 2300
+    assert sum(lengths.values()) <= 6700
+    assert sum(length(path) for path in (ROOT / "tools").rglob("*.*") if path.suffix != ".pyc") <= 350
 
 
 def imports_of(path: Path) -> set[str]:
-    """The modules of ocrlib that a module imports anywhere in it, except for type checkers only."""
+    """The modules of ocrlib that a module imports anywhere in it, such as "texts" and "data.images"; not for type checkers."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
@@ -125,20 +151,48 @@ def imports_of(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            start = "ocrlib." * (node.level > 0) + (node.module or "")
-            names |= {f"{start.rstrip('.')}.{alias.name}" for alias in node.names}
-    own = {name.split(".")[1] if "." in name else "__init__" for name in names if name.partition(".")[0] == "ocrlib"}
-    stems = {module.stem for module in MODULES}
-    return {name if name in stems else "__init__" for name in own}
+            assert node.level == 0, f"{path} has a relative import; this test reads full names"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    own = [name.removeprefix("ocrlib.") for name in names if name.partition(".")[0] == "ocrlib"]
+    return {max((m for m in MODULES if f"{name}.".startswith(f"{m}.")), key=len, default="__init__") for name in own}
 
 
-def test_imports_point_one_way() -> None:
-    graph = {path.stem: imports_of(path) for path in MODULES}
-    assert graph["training"], "no imports were found: this test sees nothing"
+def room_of(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def test_imports_go_down_only() -> None:
+    graph = {name: imports_of(path) for name, path in MODULES.items() if name != "__init__"}
+    assert {room_of(name) for name in graph} == set(PLACES), "a module or room without a level"
+    assert graph["training"] >= {"evaluation", "loop"}, "no imports were found: this test sees nothing"
+    level = {name: number for number, names in enumerate(LEVELS) for name in names}
+    climbs = [
+        f"{module} -> {other}"
+        for module, others in graph.items()
+        for other in others
+        if room_of(other) != room_of(module)
+        and (other == "__init__" or (level[room_of(other)], PLACES.index(room_of(other))) > (level[room_of(module)], PLACES.index(room_of(module))))
+    ]
+    assert climbs == []
     try:
         list(graphlib.TopologicalSorter(graph).static_order())
     except graphlib.CycleError as error:
         pytest.fail("these modules import each other: " + " <- ".join(error.args[1]))
+
+
+def test_the_core_imports_no_room_of_the_highest_level_and_a_study_no_other_study() -> None:
+    graph = {name: imports_of(path) for name, path in MODULES.items()}
+    core = {name: others for name, others in graph.items() if room_of(name) not in ROOMS}
+    assert {name for name, others in core.items() if {room_of(other) for other in others} & set(LEVELS[-1])} == set()
+    for name, others in graph.items():
+        if room_of(name) == "studies" and not name.endswith(("_plots", "__main__", "__init__")):
+            asked = {other.partition(".")[2] for other in others if room_of(other) == "studies"}
+            assert asked - SHARED - PARTS.get(name.partition(".")[2], set()) == set(), name
+
+
+def test_every_public_name_is_given_from_the_top() -> None:
+    assert [name for name in ocrlib.__all__ if not hasattr(ocrlib, name)] == []
+    assert callable(ocrlib.plot_samples) and callable(ocrlib.plot_ink) and ocrlib.plots.__name__ == "ocrlib.plots"
 
 
 def test_importing_ocrlib_is_cheap() -> None:
@@ -174,7 +228,7 @@ def test_no_file_has_a_path_of_somebodys_machine() -> None:
 
 
 def test_no_image_of_the_data_set_is_in_the_project() -> None:
-    manifest = (ROOT / "ocrlib" / "manifest.csv").read_text(encoding="utf-8")
+    manifest = (PACKAGE / "data" / "manifest.csv").read_text(encoding="utf-8")
     found = []
     for path in project_files():
         if path.suffix.lower() not in {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"}:
@@ -189,7 +243,8 @@ def test_no_image_of_the_data_set_is_in_the_project() -> None:
 def test_no_archive_is_in_the_project() -> None:
     packed = {".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".npy", ".npz", ".pt", ".pth", ".pkl", ".h5", ".parquet"}
     found = [path.name for path in project_files() if path.suffix.lower() in packed]
-    assert found == ["pretrained.pt"], "only the network that comes with the package; test_pretrained.py looks into it"
+    ours = ["pretrained.pt", "checkpoint.pt", "model.pt"]  # test_checkpoints.py looks into them
+    assert sorted(found) == sorted(ours), "only the network that comes with the package, and files of an earlier version"
 
 
 # -- the commands

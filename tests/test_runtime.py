@@ -1,12 +1,10 @@
 import random
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 
-from ocrlib import describe_runtime, fast_dtype, pick_budget, pick_device, release_memory, runs_folder, runtime, seed_everything
+from ocrlib import describe_runtime, fast_dtype, pick_budget, pick_device, runs_folder, seed_everything
 
 
 def draws() -> tuple:
@@ -53,44 +51,6 @@ def test_the_budget_comes_from_the_environment(monkeypatch):
     smoke = pick_budget()
     assert smoke.epochs(60) < 5 and smoke.images(1070) < 200
     assert "SMOKE BUDGET" in smoke.banner and str(smoke.max_images) in smoke.banner
-
-
-@pytest.mark.skipif(runtime._glibc() is None, reason="the C library is not glibc")
-def test_freed_memory_is_kept_for_the_next_step_and_given_back_when_asked_for():
-    """In a process of its own: it changes how the whole process allocates. Page faults tell whether pages are new."""
-    code = """
-import resource, torch
-from ocrlib import release_memory
-from ocrlib.runtime import keep_freed_memory
-
-def faults():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(10):
-        torch.ones(4_000_000)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
-
-first = faults()
-keep_freed_memory()
-faults()
-print(first, faults())
-kept = resident()
-release_memory()
-print(kept - resident())
-"""
-    lines = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    before, after, released = map(int, lines)
-    assert after < 0.1 * before
-    assert released > 15e6  # the tensor had 16 MB
-
-
-def test_other_c_libraries_are_left_alone(monkeypatch):
-    monkeypatch.setattr(runtime, "_glibc", lambda: None)
-    runtime.keep_freed_memory()
-    release_memory()
 
 
 def test_an_unknown_budget_is_named(monkeypatch):

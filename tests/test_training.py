@@ -1,8 +1,8 @@
-import json
 import math
 import os
 import pickle
 import signal
+import time
 
 import pytest
 import torch
@@ -324,11 +324,41 @@ def test_unspellable_texts_are_refused_before_training():
         fit(model, CrossEntropy(ALPHABET), TRAIN, TEST, optimizer, epochs=1, batch_size=2, live=False)
 
 
-def test_progress_is_told_to_the_file_make_notebooks_reads(tmp_path, monkeypatch):
-    monkeypatch.setenv("OCRLIB_PROGRESS", str(tmp_path / "progress.json"))
-    train(*make(), epochs=2, title="Toy")
-    told = json.loads((tmp_path / "progress.json").read_text())
-    assert (told["title"], told["epoch"], told["epochs"], told["seconds_left"]) == ("Toy", 2, 2, 0.0)
+def test_images_can_come_from_a_function_of_the_epochs_number():
+    """The same images from a function give the same bits; other ones are trained on in their turn."""
+    model, *rest = make()
+    given = train(model, *rest, epochs=3)
+    other, objective, optimizer = make()
+    sources = {"batch_size": 5, "live": False}
+    by_function = fit(other, objective, lambda number: TRAIN, lambda number: TEST, optimizer, epochs=3, **sources)
+    assert by_function.digest() == given.digest() and torch.equal(weights(other), weights(model))
+    asked, parts = [], [TRAIN.subset(range(4)), TRAIN.subset(range(4, 12))]
+    model, objective, optimizer = make()
+    history = fit(model, objective, lambda n: asked.append(n) or parts[n % 2], TEST, optimizer, epochs=3, batch_size=4, live=False)
+    assert asked == [0, 1, 2] and history.steps_per_epoch == [1, 2, 1]
+    fit(model, objective, lambda n: asked.append(n) or TRAIN, TEST, optimizer, epochs=1, history=history, **sources)
+    assert asked[-1] == 3
+
+
+def test_what_a_function_gives_is_checked():
+    model, objective, optimizer = make()
+    with pytest.raises(ValueError, match="The train set holds no image"):
+        fit(model, objective, lambda number: TRAIN.subset([]), TEST, optimizer, epochs=1, batch_size=2, live=False)
+
+
+def test_a_callback_sees_each_step_and_can_end_the_training():
+    seen = []
+    history = train(*make(), epochs=3, after_step=seen.append)
+    assert seen == list(range(1, 10)) and history.digest() == train(*make(), epochs=3).digest()
+    ended = train(*make(), epochs=3, after_step=lambda step: step == 4)
+    assert ended.train_loss == history.train_loss[:4] and ended.epochs == 1
+    train(*make(), epochs=1, history=history, after_step=seen.append)
+    assert seen[-3:] == [10, 11, 12]
+
+
+def test_the_time_of_a_callback_does_not_count():
+    history = train(*make(), epochs=1, after_step=lambda step: time.sleep(0.2))
+    assert history.seconds[0] < 0.6 <= 3 * 0.2
 
 
 def test_a_line_an_epoch_is_printed_outside_a_notebook(capsys):

@@ -140,9 +140,23 @@ def lab() -> None:
 
 
 def html() -> None:
-    """make the notebooks, with the outputs they have now, into a website: site/index.html"""
+    """make README, notebooks (with the outputs they have now) and docstrings into a website: site/index.html"""
     install()
-    sys.exit(call(PYTHON, ROOT / "tools" / "make_site.py"))
+    if not answers("-c", "import myst_nb, sphinx_book_theme"):
+        say("Installing Sphinx into .venv: it makes the pages.")
+        if not pip_install(".[docs]"):
+            stop("pip could not install Sphinx; the lines above say why. Needed: a network or a mirror.")
+    # Made afresh beside site/, which is replaced when all is well: no page of an earlier time stays, no half a site either.
+    build, site = ROOT / "build" / "site", ROOT / "site"
+    shutil.rmtree(build, ignore_errors=True)
+    (build / "pages").mkdir(parents=True)  # docs/conf.py fills it
+    strict = ["--fail-on-warning", "--keep-going", "--quiet"]  # a link that leads nowhere is a warning
+    folders = ["-d", build / "doctrees", "-c", ROOT / "docs", build / "pages", build / "html"]
+    if call(PYTHON, "-m", "sphinx", *strict, *folders) != 0:
+        stop("Not all is well with the pages; the lines above say what.")
+    shutil.rmtree(site, ignore_errors=True)
+    shutil.move(build / "html", site)
+    say("Made the website: open site/index.html")
 
 
 def bench() -> None:

@@ -1,0 +1,113 @@
+"""The website: Sphinx makes all of it without a warning, and no page needs another host."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("myst_nb", reason="Sphinx is not installed: pip install -e '.[docs]'")
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+class Page(HTMLParser):
+    """What a page loads, and the alt texts of its pictures."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.loaded, self.alts = [], []
+        self.text = path.read_text(encoding="utf-8")
+        self.feed(self.text)
+
+    def handle_starttag(self, tag: str, attributes: list) -> None:
+        facts = dict(attributes)
+        if tag in ("script", "img", "iframe", "source") and "src" in facts:
+            self.loaded.append(facts["src"])
+        if tag == "link" and facts.get("rel") not in ("next", "prev", "index", "search", "author", "canonical"):
+            self.loaded.append(facts["href"])
+        if tag == "img":
+            self.alts.append(facts["alt"])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """The whole site; half a minute. A warning, such as that of a link that leads nowhere, would end it."""
+    folder = tmp_path_factory.mktemp("docs")
+    (folder / "pages").mkdir()
+    folders = ["-d", folder / "doctrees", "-c", ROOT / "docs", folder / "pages", folder / "html"]
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", *folders]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([str(part) for part in command], env=environment, capture_output=True, encoding="utf-8", cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder / "html"
+
+
+@pytest.fixture(scope="module")
+def pages(site) -> dict[str, Page]:
+    """All pages by their path in the site."""
+    return {path.relative_to(site).as_posix(): Page(path) for path in site.rglob("*.html") if "_static" not in path.parts}
+
+
+def alts_of(path: Path) -> list[str]:
+    """The alt texts of a notebook's figures."""
+    outputs = [output for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] for output in cell.get("outputs", [])]
+    found = [output["metadata"].get("image/png", {}).get("alt") for output in outputs if "image/png" in output.get("data", {})]
+    return [alt for alt in found if alt]
+
+
+def test_there_is_a_page_for_all_that_is_read(pages) -> None:
+    assert {"index.html", "README.ru.html", "CONTRIBUTING.html", "CHANGELOG.html", "api/index.html"} <= set(pages)
+    assert {f"notebooks/{path.stem}.html" for path in NOTEBOOKS} <= set(pages)
+    links = re.findall(r'href="(notebooks/[^"#]+)', pages["index.html"].text)
+    assert {f"notebooks/{path.stem}.html" for path in NOTEBOOKS} <= set(links)
+
+
+def test_nothing_is_loaded_from_another_host(site, pages) -> None:
+    outside = {(name, target) for name, page in pages.items() for target in page.loaded if re.match(r"(\w+:)?//", target)}
+    assert outside == set()
+    styles = {path.name: path.read_text(encoding="utf-8") for path in site.rglob("*.css")}
+    assert styles
+    assert {name for name, text in styles.items() if re.search(r"(url\(|@import )[\"']?(https?:)?//", text)} == set()
+    assert [name for name, page in pages.items() if "require.min.js" in page.text or "jupyter-widgets" in page.text] == []
+
+
+def test_figures_keep_their_alt_texts(pages) -> None:
+    for path in NOTEBOOKS:
+        assert set(alts_of(path)) <= set(pages[f"notebooks/{path.stem}.html"].alts), path.name
+    assert [name for name, page in pages.items() if not all(page.alts)] == []
+
+
+def test_formulas_are_left_to_the_mathjax_in_the_site(site, pages) -> None:
+    page = pages["notebooks/05_ctc_step_by_step.html"]
+    assert page.text.count('class="math notranslate') > 10
+    scripts = [target.partition("?")[0] for target in page.loaded if "tex-svg" in target]
+    assert scripts and (site / "notebooks" / scripts[0]).resolve().is_file()
+
+
+def test_the_search_finds_the_blank_plateau(site) -> None:
+    text = (site / "searchindex.js").read_text(encoding="utf-8")
+    index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
+    for word in ["blank", "plateau"]:
+        places = [index[kind].get(word, []) for kind in ["terms", "titleterms"]]  # one place is a number, several are a list
+        found = {index["docnames"][place] for some in places for place in ([some] if isinstance(some, int) else some)}
+        assert {"notebooks/02_crnn", "notebooks/05_ctc_step_by_step"} <= found, word
+
+
+def test_the_package_is_described(pages) -> None:
+    index = pages["api/index.html"].text
+    assert re.search(r'<a class="reference internal" href="ocrlib.training.html#ocrlib.training.fit"', index)
+    assert "Euclidean norm of all gradients" in pages["api/ocrlib.training.html"].text
+
+
+def test_a_page_is_for_reading(pages) -> None:
+    """What is said to the tests is left out, and so is the list of contents: the page has one. Solutions are folded."""
+    text = pages["notebooks/02_crnn.html"].text
+    assert "NBVAL" not in text
+    assert ">Contents<" not in re.search(r"<article.*</article>", text, re.DOTALL).group()
+    assert "<details><summary>Show the solutions</summary>" in text

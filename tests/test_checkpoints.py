@@ -192,7 +192,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, model):
 
 
 def test_its_weights_are_those_of_the_recorded_run():
-    [record] = read_records(ROOT / "notebooks" / "records" / "00_pretrained.jsonl")
+    [record] = read_records(ROOT / "notebooks" / "records" / "pretrained.jsonl")
     assert record.budget == "full"
     assert weights_digest(load_pretrained().network) == record.figures["weights"]
 

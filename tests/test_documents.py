@@ -12,17 +12,15 @@ from test_packaging import MODULES, PYPROJECT, imports_of
 from test_readme import printed
 
 import ocrlib
-import record
 import tasks
-from ocrlib import EXPERIMENTS, read_records
+from ocrlib import EXPERIMENTS, read_records, run_recipe
 from ocrlib.data.published import corrections
 from ocrlib.studies.cross_validation import SEEDS, count_exact
-from ocrlib.studies.ctc_vs_ce import select
+from ocrlib.studies.ctc_vs_ce import Trial
 from ocrlib.studies.heads import HEADS
-from ocrlib.studies.intervals import median_interval, spread
-from ocrlib.studies.reproduction import REPORTED_SPLIT
-from ocrlib.studies.reproduction import select as select_reported
-from ocrlib.studies.synthetic_to_real import main_runs
+from ocrlib.studies.intervals import mean_interval, median_interval
+from ocrlib.studies.records import records_frame
+from ocrlib.studies.synthetic_to_real import transfer
 
 CONTRIBUTING, CHANGELOG, CITATION = (
     (ROOT / name).read_text(encoding="utf-8") for name in ("CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff")
@@ -69,8 +67,6 @@ def test_commands_name_what_there_is(name):
     for script, *arguments in scripts:
         if script == "tools/tasks.py":
             assert set(arguments) <= set(tasks.TASKS)
-        elif script == "tools/record.py":
-            assert arguments[0] in record.STUDIES
         elif script == "tools/run_notebooks.py":
             assert all(list((ROOT / "notebooks").glob(f"{beginning}*.ipynb")) for beginning in arguments)
 
@@ -171,15 +167,17 @@ def test_the_changelog_has_the_figures_of_the_fast_recipe():
 
 
 def test_the_changelog_has_the_figures_of_the_comparison():
-    records = read_records(RECORDS / "06_ctc_vs_ce.jsonl")
-    medians = {head: median_interval([run.figures["cer"] for run in select(records, head=head)]) for head in HEADS}
+    records = read_records(RECORDS / "ctc_vs_ce.jsonl")
+    as_usual = "images.isna() and drawn == 0 and pooled.isna() and noise == 0 and warm_up and blank_bias and not pretraining"
+    runs = records_frame(records, Trial).query(as_usual)
+    medians = {head: median_interval(cers) for head, cers in runs.groupby("head").cer}
     best = min((medians[head] for head in HEADS if head != "ctc"), key=lambda found: found.median)
     assert f"median CER {medians['ctc']} against {best}." in RESULTS
     assert f"from {len(records)} recorded runs" in CHANGELOG
 
 
 def test_the_changelog_has_the_figures_of_the_cross_validation():
-    records = read_records(RECORDS / "07_cross_validation.jsonl")
+    records = read_records(RECORDS / "cross_validation.jsonl")
     repetitions = [[run.figures for run in records if run.arguments["seed"] == seed] for seed in SEEDS]
     plain, corrected = (statistics.mean(count_exact(folds, how) for folds in repetitions) for how in (False, True))
     assert f"{plain:,.1f} of 1,070 images read as labelled, {corrected:,.1f} as corrected" in RESULTS
@@ -187,14 +185,14 @@ def test_the_changelog_has_the_figures_of_the_cross_validation():
 
 
 def test_the_changelog_has_the_figure_of_training_on_generated_images():
-    runs = main_runs(read_records(RECORDS / "10_synthetic_to_real.jsonl"))
-    mean = statistics.mean(run.figures["zero_shot"]["cer"] for run in runs)
+    runs = records_frame(read_records(RECORDS / "synthetic_to_real.jsonl"), transfer).query("augmented")
+    mean = statistics.mean(figures["cer"] for figures in runs.zero_shot)
     assert len(runs) == 5 and f"a mean CER of {mean:.4f} over five seeds" in RESULTS
 
 
 @pytest.mark.parametrize("key", ["crnn", "modified_crnn", "ce_crnn"])
 def test_the_changelog_has_the_figures_over_seeds(key):
-    runs = select_reported(read_records(RECORDS / "07_reproduction.jsonl"), key, split_seed=REPORTED_SPLIT)
-    found = spread([run.figures["cer"] for run in runs])
+    runs = records_frame(read_records(RECORDS / "reproduction.jsonl"), run_recipe)
+    found = mean_interval(runs.query("recipe == @key and split_seed == 42 and width.isna()").cer)
     stated = f"{EXPERIMENTS[key].title} {found.mean:.4f} ({found.count} seeds, {found.least:.4f} to {found.greatest:.4f})"
     assert stated in RESULTS

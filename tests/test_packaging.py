@@ -35,14 +35,12 @@ ROOMS = {"synthetic", "data", "ctc", "demo", "studies"}
 PARTS = {  # modules that belong to one study
     "open_questions": {"receptive_fields"},
     "synthetic_to_real": {"domain_randomisation"},
-    "cross_validation": {"ensemble"},
-    "pretraining": {"synthetic_to_real"},
 }
 SHARED = {"records", "repetitions", "intervals", "errors", "heads", "variants", "plots"}  # what any study may import
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 ENVIRONMENT = (ROOT / "environment.yml").read_text(encoding="utf-8")
 CONDA_NAMES = {
-    "torch": "pytorch", "matplotlib": "matplotlib-base", "dask[distributed]": "distributed", "playwright": "playwright-python",
+    "torch": "pytorch", "matplotlib": "matplotlib-base", "playwright": "playwright-python",
 }  # fmt: skip
 
 

@@ -5,14 +5,13 @@ import re
 import pytest
 from committed import ROOT, read_committed
 
-from ocrlib import EXPERIMENTS, read_records
+from ocrlib import EXPERIMENTS, read_records, run_recipe
 from ocrlib.studies.cross_validation import count_exact
-from ocrlib.studies.ctc_vs_ce import select
+from ocrlib.studies.ctc_vs_ce import Trial
 from ocrlib.studies.heads import HEADS
-from ocrlib.studies.intervals import median_interval, spread
-from ocrlib.studies.reproduction import REPORTED_SPLIT
-from ocrlib.studies.reproduction import select as select_reported
-from ocrlib.studies.synthetic_to_real import main_runs
+from ocrlib.studies.intervals import mean_interval, median_interval
+from ocrlib.studies.records import records_frame
+from ocrlib.studies.synthetic_to_real import transfer
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 NOTEBOOKS = {"crnn": "02_crnn", "modified_crnn": "03_modified_crnn", "ce_crnn": "04_ce_crnn"}
@@ -52,8 +51,10 @@ def test_the_figures_of_the_fast_recipe_are_those_of_notebook_09():
 
 
 def test_the_comparison_of_the_losses_is_that_of_the_recorded_runs():
-    records = read_records(ROOT / "notebooks" / "records" / "06_ctc_vs_ce.jsonl")
-    medians = {head: median_interval([run.figures["cer"] for run in select(records, head=head)]) for head in HEADS}
+    records = read_records(ROOT / "notebooks" / "records" / "ctc_vs_ce.jsonl")
+    as_usual = "images.isna() and drawn == 0 and pooled.isna() and noise == 0 and warm_up and blank_bias and not pretraining"
+    runs = records_frame(records, Trial).query(as_usual)
+    medians = {head: median_interval(cers) for head, cers in runs.groupby("head").cer}
     best = min((medians[head] for head in HEADS if head != "ctc"), key=lambda found: found.median)
     assert medians["ctc"].count == best.count == 10
     assert f"median CER {medians['ctc']} against {best} for the best of three" in " ".join(README.split())
@@ -105,7 +106,7 @@ def test_the_russian_readme_has_the_same_map():
 
 
 def test_the_figures_of_the_cross_validation_are_those_of_the_recorded_runs():
-    records = read_records(ROOT / "notebooks" / "records" / "07_cross_validation.jsonl")
+    records = read_records(ROOT / "notebooks" / "records" / "cross_validation.jsonl")
     seeds = sorted({record.arguments["seed"] for record in records})
     by_seed = [[record.figures for record in records if record.arguments["seed"] == seed] for seed in seeds]
     images = 1070 * len(seeds)
@@ -116,14 +117,14 @@ def test_the_figures_of_the_cross_validation_are_those_of_the_recorded_runs():
 
 
 def test_the_zero_shot_figure_is_that_of_the_recorded_runs():
-    runs = main_runs(read_records(ROOT / "notebooks" / "records" / "10_synthetic_to_real.jsonl"))
-    mean = sum(run.figures["zero_shot"]["cer"] for run in runs) / len(runs)
+    runs = records_frame(read_records(ROOT / "notebooks" / "records" / "synthetic_to_real.jsonl"), transfer).query("augmented")
+    mean = sum(figures["cer"] for figures in runs.zero_shot) / len(runs)
     assert len(runs) == 5 and f"mean CER of {mean:.4f} over five seeds" in " ".join(README.split())
 
 
 @pytest.mark.parametrize("key", NOTEBOOKS)
 def test_the_figures_over_seeds_are_those_of_the_recorded_runs(key):
-    runs = select_reported(read_records(ROOT / "notebooks" / "records" / "07_reproduction.jsonl"), key, split_seed=REPORTED_SPLIT)
-    found = spread([run.figures["cer"] for run in runs])
+    runs = records_frame(read_records(ROOT / "notebooks" / "records" / "reproduction.jsonl"), run_recipe)
+    found = mean_interval(runs.query("recipe == @key and split_seed == 42 and width.isna()").cer)
     stated = f"{EXPERIMENTS[key].title} {found.mean:.4f} ({found.count} seeds, {found.least:.4f} to {found.greatest:.4f})"
     assert found.count >= 5 and stated in " ".join(README.split())

@@ -244,11 +244,12 @@ def records_frame(records: Iterable[Record], defaults: Callable[..., Any] | None
 
     parameters = inspect.signature(defaults).parameters.values() if defaults else []
     usual = {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
+    records = list(records)
+    taken = {name for record in records for name in usual | record.arguments}
     rows = []
     for record in records:
-        arguments = usual | record.arguments
-        figures = {f"{name}_figure" if name in arguments else name: value for name, value in record.figures.items()}
-        rows.append({**arguments, **figures, "record": record})
+        figures = {f"{name}_figure" if name in taken else name: value for name, value in record.figures.items()}
+        rows.append({**usual, **record.arguments, **figures, "record": record})
 
     def reported_first(row: dict[str, Any]) -> list[tuple[bool, int]]:
         reported = {"seed": REPORTED_SEED, "split_seed": REPORTED_SPLIT}

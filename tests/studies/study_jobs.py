@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from toys import ALPHABET, ToyCTC, toy_captchas
 
-from ocrlib import CTC, Record, fit, read_records, record_runs, seed_everything
+from ocrlib import CTC, Record, fit, record_runs, seed_everything
 from ocrlib.studies.records import add_record
 
 SEEDS = [{"seed": seed} for seed in (5, 1, 4, 2, 3, 6)]  # not sorted: results follow the jobs, not their arguments
@@ -32,14 +32,15 @@ class NeedsTwoArguments(Exception):
         self.extra = extra
 
 
-def number(number: int, fails_after: str | None = None) -> dict:
-    """A run that gives its number, or fails as soon as another run is in a results file."""
-    if fails_after is None:
-        return {"number": number}
+def number(number: int, fails: str | None = None, waits_for: str | None = None) -> dict:
+    """A run that gives its number; or it makes a file and fails; or it waits for that file."""
+    if fails:
+        Path(fails).touch()
+        raise NeedsTwoArguments("out of paper", 3)
     deadline = time.monotonic() + 60
-    while not read_records(fails_after) and time.monotonic() < deadline:
+    while waits_for and not Path(waits_for).exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    raise NeedsTwoArguments("out of paper", 3)
+    return {"number": number}
 
 
 def look_for_data_in(folder: str) -> None:

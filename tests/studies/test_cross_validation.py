@@ -1,9 +1,13 @@
-"""Nested cross-validation: each image is read once, and by networks that were neither trained nor chosen with it."""
+"""Nested cross-validation: each image is read once, by networks neither trained nor chosen with it, and labels can be doubtful."""
 
 import json
 
 import pytest
+import torch
+from committed import ROOT
 
+from ocrlib import CTC, Alphabet, Record, read_records
+from ocrlib.data.published import corrections
 from ocrlib.evaluation import Report
 from ocrlib.studies import cross_validation as cv
 
@@ -48,7 +52,7 @@ def test_no_training_and_no_choice_touches_the_fold(watched, monkeypatch, captch
     figures = cv.cross_validate(seed=1, fold=2)
     assert figures["images"] == len(test) and {true for _, true, *_ in figures["mistakes"]} <= test
     assert all(not trained & test for trained in watched["trained"])
-    assert watched["trained"][-cv.MEMBERS :] == [set(texts) - test] * cv.MEMBERS, "the committee has all the other folds"
+    assert watched["trained"][-cv.MEMBERS :] == [set(texts) - test] * cv.MEMBERS, "the ensemble has all the other folds"
     assert len(watched["tried"]) == 2 * cv.TRIED_ON
     for tried, trained in zip(watched["tried"], watched["trained"]):
         assert not tried & test and not tried & trained
@@ -76,3 +80,65 @@ def test_exactly_read_images_are_counted_against_labels_as_given_and_corrected(m
     assert cv.count_exact(folds, corrected=True) == 200 - 3
     folds[1]["mistakes"].append(["ccccm", "ccccn", 0.9, 0.1])
     assert (cv.count_exact(folds), cv.count_exact(folds, corrected=True)) == (200 - 4, 200 - 2)
+
+
+# -- the ensemble
+
+
+def steps(*probabilities: dict[str, float]) -> torch.Tensor:
+    """Logits ``(T, 1, C)`` with these probabilities at each step; "" is the blank, other symbols have next to none."""
+    alphabet, found = Alphabet(), torch.full((len(probabilities), 1, len(Alphabet())), 1e-12)
+    for step, of_step in enumerate(probabilities):
+        for symbol, probability in of_step.items():
+            found[step, 0, alphabet.symbols.index(symbol) + 1 if symbol else alphabet.blank] = probability
+    return found.log()
+
+
+def test_the_text_that_all_find_likely_wins_over_what_one_is_sure_of():
+    texts, mean = cv.read_together([steps({"a": 0.61, "b": 0.39}), steps({"a": 0.02, "b": 0.98})])
+    assert texts == ["b"] and mean.item() == pytest.approx((0.39 * 0.98) ** 0.5, rel=1e-5)
+
+
+def test_members_need_not_agree_where_a_symbol_stands():
+    early = steps({"": 0.05, "a": 0.95}, {"": 0.95, "a": 0.05}, {"": 0.98, "a": 0.02})
+    texts, mean = cv.read_together([early, early.flip(0)])
+    assert texts == ["a"] and mean.item() == pytest.approx(CTC(Alphabet()).confidence(early, ["a"]).item(), rel=1e-5)
+    assert CTC(Alphabet()).confidence((early + early.flip(0)) / 2, ["a"]).item() < mean.item()
+
+
+def test_one_member_reads_as_it_would_alone():
+    logits = torch.randn(6, 4, 37, generator=torch.Generator().manual_seed(0))
+    texts, mean = cv.read_together([logits])
+    assert [texts] == cv.proposals([logits])
+    assert torch.allclose(mean, CTC(Alphabet()).confidence(logits, texts))
+
+
+def test_a_text_that_a_member_cannot_spell_has_no_chance():
+    assert cv.mean_probability([torch.zeros(1, 1, 37), torch.zeros(3, 1, 37)], ["ab"]).tolist() == [0.0]
+
+
+# -- doubtful labels
+
+
+def fold(seed: int, mistakes: list, *members: list) -> Record:
+    figures = {"mistakes": mistakes, "members_mistakes": list(members)}
+    return Record("f", {"seed": seed, "fold": 0}, "full", "data", 1, "cpu", {}, figures, 1.0)
+
+
+def test_two_repetitions_that_read_the_same_make_a_label_doubtful():
+    found = cv.doubtful_labels([
+        fold(1, [["aab", "aaa", 0.9, 0.1], ["ccc", "bbb", 0.5, 0.4]], [["aab", "aaa"]], [["aab", "aaa"], ["ccc", "bbb"]]),
+        fold(2, [["aab", "aaa", 0.7, 0.1], ["ddd", "bbb", 0.5, 0.4]], [["aac", "aaa"]], [["aab", "aaa"]]),
+        fold(3, [], [["aab", "aaa"]], []),
+    ])  # fmt: skip
+    assert found == [("aaa", "aab", 2, 3, 4, 6, 0.7)]
+
+
+def test_one_repetition_is_no_evidence():
+    assert cv.doubtful_labels([fold(1, [["aab", "aaa", 1.0, 0.0]], [["aab", "aaa"]])]) == cv.doubtful_labels([]) == []
+
+
+def test_each_corrected_label_is_doubtful_with_the_evidence_stated():
+    folds = read_records(ROOT / "notebooks" / "records" / "cross_validation.jsonl")
+    evidence = {doubt[:6] for doubt in cv.doubtful_labels(folds)}
+    assert {tuple(row) for row in corrections().values()} <= evidence

@@ -3,13 +3,13 @@
 import pytest
 
 from ocrlib.studies.errors import (
-    KINDS_OF_SLIP,
+    KINDS_OF_ERROR,
     count_confusions,
     count_kinds,
     count_positions,
+    edit_operations,
     misread_shares,
     missed_shares,
-    slips,
 )
 
 MISTAKES = [["cd5f", "cd5ff"], ["cd5", "cd5fg"], ["cdd5fg", "cd5fg"], ["cdmfg", "cdnfg"], ["bd5fg", "cd5fg"]]
@@ -31,17 +31,17 @@ MISTAKES = [["cd5f", "cd5ff"], ["cd5", "cd5fg"], ["cdd5fg", "cd5fg"], ["cdmfg", 
     ],
 )
 def test_each_kind(read, true, expected):
-    assert slips(read, true) == expected
+    assert edit_operations(read, true) == expected
 
 
-def test_as_many_slips_as_edits():
-    assert len(slips("", "cd5ff")) == 5
-    assert len(slips("mmmmmm", "cd5ff")) == 6
+def test_there_are_as_many_operations_as_edits():
+    assert len(edit_operations("", "cd5ff")) == 5
+    assert len(edit_operations("mmmmmm", "cd5ff")) == 6
 
 
 def test_kinds_are_counted_in_their_order():
     counts = count_kinds(MISTAKES)
-    assert list(counts) == list(KINDS_OF_SLIP)
+    assert list(counts) == list(KINDS_OF_ERROR)
     assert list(counts.values()) == [1, 2, 1, 1, 1]
     assert sum(count_kinds([]).values()) == 0
 

@@ -1,32 +1,91 @@
-"""Spreads, against figures worked out by hand and against simulation."""
+"""Intervals and paired tests, against tables, figures worked out by hand, and simulation."""
+
+from itertools import product
 
 import numpy as np
+import pandas
 import pytest
 
-from ocrlib.studies.intervals import count_prediction_interval, spread, value_prediction_interval
+from ocrlib.studies.intervals import count_prediction_interval, mean_interval, median_interval, paired, value_prediction_interval
+
+# -- medians and pairs
+
+def test_ten_values():
+    found = median_interval([9, 0, 8, 1, 7, 2, 6, 3, 5, 4])
+    assert found == (4.5, 1, 8, 10)  # from the second least to the second greatest
+    assert str(found) == "4.5000 (1.0000 to 8.0000)"
+
+
+def test_few_values_have_wide_bounds():
+    assert median_interval([3, 1, 2]) == (2, 1, 3, 3)
+    assert median_interval([0.5]) == (0.5, 0.5, 0.5, 1)
+
+
+def test_runs_that_never_got_there():
+    assert median_interval([1.0, 2.0, np.inf]) == (2, 1, np.inf, 3)
+    assert median_interval([np.inf] * 10) == (np.inf, np.inf, np.inf, 10)
+    assert median_interval([1.0] + [np.inf] * 9) == (np.inf, np.inf, np.inf, 10), "the second least is infinite already"
+
+
+def test_the_interval_covers_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    covered = [low <= 0 <= high for _, low, high, _ in (median_interval(rng.normal(size=10)) for _ in range(400))]
+    assert 0.95 <= np.mean(covered) <= 1.0
+
+
+def test_the_p_value_is_the_share_of_signs_as_uneven():
+    differences = np.array([1.0, 2, 3, 4, 5, -6, 7, 8])
+    ranks, signs = np.abs(differences), np.array(list(product([-1, 1], repeat=8)))
+    sums = np.abs((signs * ranks).sum(1))
+    assert paired(differences, np.zeros(8)).p == pytest.approx(np.mean(sums >= abs(differences.sum())))
+
+
+def test_all_better_is_the_least_p_of_ten_pairs():
+    found = paired(np.arange(10) + 1.0, np.zeros(10))
+    assert found.p == pytest.approx(2 / 1024)
+    assert found.difference == (5.5, 2, 9, 10)
+
+
+def test_equal_values_do_not_differ():
+    assert paired([0.1, 0.2], [0.1, 0.2]).p == 1
+    assert paired([0.3, 0.1], [0.1, 0.3]).difference.median == 0
+
+
+def test_refuses_what_is_no_pair():
+    with pytest.raises(ValueError, match="2 values and 1 others"):
+        paired([1, 2], [1])
+    with pytest.raises(ValueError, match="no value"):
+        median_interval([])
+
+
+def test_rows_of_a_table_are_paired_by_their_place():
+    pairs = pandas.Series([3.0, 1.0], index=[0, 1]), pandas.Series([2.0, 0.5], index=[7, 8])
+    assert paired(*pairs).difference[:3] == (0.75, 0.5, 1.0)
+
+
+# -- means and predictions
 
 
 def test_mean_and_interval_by_hand():
-    found = spread([1.0, 2.0, 3.0])
+    found = mean_interval([1.0, 2.0, 3.0])
     assert (found.mean, found.deviation, found.least, found.greatest, found.count) == (2.0, 1.0, 1.0, 3.0, 3)
     assert found.high - found.mean == pytest.approx(4.302653 / 3**0.5)  # Student's t, two degrees of freedom
     assert found.low == pytest.approx(2 * found.mean - found.high)
-    assert found.holds(1.0) and found.holds(2.5) and not found.holds(3.1)
 
 
-def test_equal_values_have_no_spread():
-    assert spread([0.5, 0.5])[:6] == (0.5, 0.0, 0.5, 0.5, 0.5, 0.5)
+def test_equal_values_have_no_mean_interval():
+    assert mean_interval([0.5, 0.5])[:6] == (0.5, 0.0, 0.5, 0.5, 0.5, 0.5)
 
 
 @pytest.mark.parametrize("values", [[], [1.0]])
-def test_one_value_has_no_spread_to_speak_of(values):
+def test_one_value_has_no_interval(values):
     with pytest.raises(ValueError, match="at least two"):
-        spread(values)
+        mean_interval(values)
 
 
 def test_the_interval_of_the_mean_covers_it_as_often_as_promised():
     draws = np.random.default_rng(0).normal(7.0, 2.0, (2000, 5))
-    covered = [found.low <= 7.0 <= found.high for found in map(spread, draws)]
+    covered = [found.low <= 7.0 <= found.high for found in map(mean_interval, draws)]
     assert np.mean(covered) == pytest.approx(0.95, abs=0.015)
 
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from ocrlib import CRNN, EXPERIMENTS, Record, load_captchas, parameter_count, pick_budget
+from ocrlib import CRNN, EXPERIMENTS, load_captchas, parameter_count, pick_budget
 from ocrlib.studies import open_questions as questions
 from ocrlib.studies import reproduction
 from ocrlib.studies.open_questions import (
@@ -19,7 +19,6 @@ from ocrlib.studies.open_questions import (
     half_with_neighbours,
     looking_jobs,
     remedy_jobs,
-    select,
     train_to_look,
     train_variant,
     try_remedy,
@@ -115,14 +114,6 @@ def test_even_symbols_are_even():
     shares /= shares.sum()
     assert max(symbols.values()) > 1.8 * np.median(list(symbols.values())), "n is twice as common"
     assert shares.max() < 1.02 / len(symbols) and weights.min() > 0
-
-
-def test_runs_are_found_by_their_arguments_in_the_order_of_the_seeds():
-    records = [Record("f", job, "full", "data", 1, "cpu", {}, {}, 1.0) for job in reversed(variant_jobs() + remedy_jobs())]
-    assert [record.arguments["seed"] for record in select(records, remedy="15 steps")] == list(reproduction.SEEDS)
-    column = select(records, network="column", scale=1 / 4)
-    assert len(column) == 5 and all("width" not in record.arguments for record in column)
-    assert len(select(records, network="six steps", width=100)) == 2 and not select(records, network="six steps")
 
 
 def test_a_training_outlives_whatever_stops_its_evaluation(monkeypatch, tmp_path):

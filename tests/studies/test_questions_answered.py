@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from committed import ROOT
 
-from ocrlib import CRNN, parameter_count, read_records
+from ocrlib import CRNN, parameter_count, read_records, run_recipe
 from ocrlib.data.published import corrections
-from ocrlib.studies.errors import missed_shares, slips
+from ocrlib.studies.errors import edit_operations, missed_shares
 from ocrlib.studies.intervals import median_interval
-from ocrlib.studies.open_questions import select
-from ocrlib.studies.reproduction import REPORTED_SPLIT, texts_tested
-from ocrlib.studies.reproduction import select as select_reported
+from ocrlib.studies.open_questions import train_variant
+from ocrlib.studies.records import records_frame
+from ocrlib.studies.reproduction import texts_tested
 from ocrlib.studies.variants import OriginalCRNN
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,18 +21,19 @@ SECTION = README.split("## The study's questions, answered")[1].split("\n## ")[0
 ANSWERS = dict(re.findall(r"^\| (\d+) \| .+ \| (.+) \| [^|]+ \|$", SECTION, re.MULTILINE))
 
 
-def runs(file):
-    return read_records(ROOT / "notebooks" / "records" / f"{file}.jsonl")
-
-
-def cers(found):
-    return [record.figures["cer"] for record in found]
+def runs(study, defaults=None):
+    return records_frame(read_records(ROOT / "notebooks" / "records" / f"{study}.jsonl"), defaults)
 
 
 @pytest.fixture(scope="module")
 def reported():
-    found = runs("07_reproduction")
-    return {key: select_reported(found, key, split_seed=REPORTED_SPLIT) for key in ("crnn", "modified_crnn")}
+    """The runs of each recipe on the reported split."""
+    return dict(list(runs("reproduction", run_recipe).query("split_seed == 42 and width.isna()").groupby("recipe")))
+
+
+@pytest.fixture(scope="module")
+def variants():
+    return runs("variants", train_variant)
 
 
 def test_every_question_has_an_answer_and_a_notebook_that_is_there():
@@ -43,33 +44,32 @@ def test_every_question_has_an_answer_and_a_notebook_that_is_there():
             assert linked and all((ROOT / path).is_file() for path in linked), line
 
 
-def test_six_steps_are_too_few(reported):
-    (six,) = select(runs("08_variants"), network="six steps", width=100)
-    nineteen = cers(reported["crnn"])
-    assert (six.figures["unreadable"], six.figures["images"], len(nineteen)) == (6, 250, 5)
-    said = f"CER {six.figures['cer']:.4f}; with 19 (five runs at width 80) {min(nineteen):.4f} to {max(nineteen):.4f}. Six of 250"
+def test_six_steps_are_too_few(reported, variants):
+    (six,) = variants.query("network == 'six steps' and width == 100").itertuples()
+    nineteen = reported["crnn"].cer
+    assert (six.unreadable, six.images, len(nineteen)) == (6, 250, 5)
+    said = f"CER {six.cer:.4f}; with 19 (five runs at width 80) {min(nineteen):.4f} to {max(nineteen):.4f}. Six of 250"
     assert said in ANSWERS["2"]
 
 
-def test_the_original_network(reported):
-    (cer,) = cers(select(runs("08_variants"), network="original", scale=1))
+def test_the_original_network(variants):
+    (cer,) = variants.query("network == 'original' and scale == 1").cer
     assert f"{parameter_count(OriginalCRNN()):,}. Its CER is {cer:.4f} (one run)" in ANSWERS["4"]
 
 
 def test_where_trained_networks_look():
     beside = {}
-    for layers in ("pools", "strides"):
-        found = [record.figures for record in select(runs("08_looking"), layers=layers)]
+    for layers, found in runs("receptive_fields").groupby("layers"):
         assert len(found) == 5
-        beside[layers] = np.abs([np.subtract(run["looks_at"], run["symbols_at"]) for run in found]).mean()
+        beside[layers] = np.abs(np.subtract(found.looks_at.tolist(), found.symbols_at.tolist())).mean()
     assert f"{beside['pools']:.1f} pixels beside its symbol on average (with strides {beside['strides']:.1f})" in ANSWERS["5"]
 
 
 def test_what_goes_wrong_with_ten_steps(reported):
     texts, found = texts_tested("modified_crnn"), reported["modified_crnn"]
-    mistakes = [mistake for record in found for mistake in record.figures["mistakes"]]
+    mistakes = [mistake for of_run in found.mistakes for mistake in of_run]
     symbols = Counter("".join(texts))
-    wrong = Counter(slip.true for read, true in mistakes for slip in slips(read, true) if slip.true)
+    wrong = Counter(edit.true for read, true in mistakes for edit in edit_operations(read, true) if edit.true)
     beside, elsewhere = missed_shares(mistakes, texts, len(found))
     m, every = wrong["m"] / symbols["m"] / len(found), wrong.total() / symbols.total() / len(found)
     said = f"of {beside:.1%} of such pairs one is missed, of the symbols beside no equal {elsewhere:.1%}"
@@ -78,11 +78,8 @@ def test_what_goes_wrong_with_ten_steps(reported):
 
 
 def test_what_helps_a_network_with_ten_steps(reported):
-    found = {
-        name: cers(select(runs("08_remedies"), remedy=name))
-        for name in ("15 steps", "80 epochs, augmentation", "half with neighbours", "even symbols", "drawn evenly")
-    }
-    plain = cers(reported["modified_crnn"])
+    found = {name: cers.tolist() for name, cers in runs("remedies").groupby("remedy").cer}
+    plain = reported["modified_crnn"].cer.tolist()
     assert {len(values) for values in found.values()} == {2}
 
     def both(values):
@@ -98,12 +95,11 @@ def test_wrong_labels_are_those_of_the_package():
     assert ANSWERS["9"].startswith("At least four of 1,070:") and len(corrections()) == 4
 
 
-def test_the_smallest_network_that_reads_as_well(reported):
-    sized = select(runs("08_variants"), network="column", scale=1 / 2)
-    median = median_interval(cers(sized)).median
-    whole = median_interval(cers(reported["crnn"])).median
+def test_the_smallest_network_that_reads_as_well(reported, variants):
+    sized = variants.query("network == 'column' and scale == 0.5")
+    median, whole = (median_interval(found.cer).median for found in (sized, reported["crnn"]))
     assert len(sized) == 5 and median <= whole
-    assert f"{sized[0].figures['parameters']:,} parameters" in ANSWERS["11"]
+    assert f"{sized.parameters.iloc[0]:,} parameters" in ANSWERS["11"]
     crnn = f"the CRNN with {parameter_count(CRNN()):,} one of {whole:.4f} (five seeds each)"
     assert f"has a median CER of {median:.4f}, {crnn}" in ANSWERS["11"] and len(reported["crnn"]) == 5
-    assert min(cers(select(runs("08_variants"), network="crnn", scale=1 / 4))) > max(cers(reported["crnn"]))
+    assert variants.query("network == 'crnn' and scale == 0.25").cer.min() > reported["crnn"].cer.max()

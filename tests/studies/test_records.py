@@ -5,20 +5,22 @@ import multiprocessing
 import os
 import signal
 import time
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from pkgutil import resolve_name
 
 import pytest
 import study_jobs
 import torch
+from committed import ROOT
 from study_jobs import SEEDS, train
 from toys import ToyCTC
 
 from ocrlib import EXPERIMENTS, Record, SyntheticCaptchas, read_records, record_runs, repeat, run_recipe
 from ocrlib import training as loop
 from ocrlib.studies import records
-from ocrlib.studies.records import add_record
+from ocrlib.studies.records import RUNS, add_record, records_frame
 
 FORKSERVER = multiprocessing.get_context("forkserver")  # torch is imported once, by a process without threads
 FORKSERVER.set_forkserver_preload(["toys", "ocrlib"])
@@ -56,20 +58,6 @@ def pool(data):
     place = os.path.relpath(data)
     with ProcessPoolExecutor(2, FORKSERVER, initializer=study_jobs.look_for_data_in, initargs=(place,)) as executor:
         yield executor
-
-
-@pytest.fixture(scope="module")
-def dask(data, tmp_path_factory):
-    """As ``pool``, on Dask."""
-    from distributed import Client
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OCRLIB_DATA", os.path.relpath(data))
-        scratch = str(tmp_path_factory.mktemp("dask"))
-        with Client(
-            processes=True, n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", local_directory=scratch
-        ) as client:
-            yield client.get_executor()
 
 
 @pytest.fixture
@@ -123,8 +111,8 @@ def test_a_new_record_equals_the_one_in_the_file(path, counted):
     assert record.arguments["sizes"] == counted[0]["sizes"] == [1, 2]  # as it will be when it is repeated by its line
 
 
-@pytest.mark.parametrize("cut", [1, 20, -20, -3, -2, -1])  # the last ends with a brace, as a whole line does
-def test_a_last_line_that_was_cut_off_is_passed_over_and_dropped_by_the_next(path, cut):
+@pytest.mark.parametrize("cut", [1, 20, -20, -1, None])  # None: it is whole, but for its newline
+def test_a_last_line_without_a_newline_is_passed_over_and_dropped_by_the_next(path, cut):
     two, three = (replace(RECORD, arguments={"seed": seed}) for seed in (2, 3))
     add_record(path, RECORD)
     end = path.stat().st_size
@@ -135,14 +123,6 @@ def test_a_last_line_that_was_cut_off_is_passed_over_and_dropped_by_the_next(pat
     add_record(path, three)
     assert read_records(path) == [RECORD, three]
     assert len(path.read_text().splitlines()) == 2
-
-
-def test_a_last_line_without_a_newline_is_kept(path):
-    path.write_text(json.dumps(vars(RECORD)))  # as some editors leave it
-    other = replace(RECORD, arguments={"seed": 2})
-    assert read_records(path) == [RECORD]
-    add_record(path, other)
-    assert read_records(path) == [RECORD, other]
 
 
 @pytest.mark.parametrize("line", [b"{cut off", b"[1, 2]", b"7", b'{"function": "a:b"}', b"<<<<<<< mine", b"\xff\xfe"])
@@ -159,6 +139,19 @@ def test_a_run_that_two_studies_did_counts_once(path):
     for seconds in (1.0, 2.0):
         add_record(path, replace(RECORD, seconds=seconds))
     assert [record.seconds for record in read_records(path)] == [1.0]
+
+
+@pytest.mark.parametrize("old, name", records._OLD_NAMES.items())
+def test_a_run_that_was_recorded_under_an_old_name_is_the_same_run(path, old, name):
+    add_record(path, replace(RECORD, function=old))
+    add_record(path, replace(RECORD, function=name))
+    assert read_records(path) == [replace(RECORD, function=name)] and name in RUNS
+
+
+def test_the_names_of_runs_are_those_of_functions():
+    for name, place in RUNS.items():
+        assert records._name(resolve_name(place)) == name
+    assert records._name(train) == "study_jobs:train"
 
 
 def run_processes(target, *arguments_of_each):
@@ -195,30 +188,26 @@ def test_runs_that_are_there_are_skipped(path, counted):
 
 
 def test_another_argument_budget_or_data_set_is_another_run(path, counted, monkeypatch, data, tmp_path):
-    def runs_anew(**job):
+    def is_new(**job):
         before = len(counted)
-        (record,) = record_runs(path, [job], count)
-        assert record_runs(path, [job], count) == [record]
-        return len(counted) - before, record
+        record_runs(path, [job], count)
+        record_runs(path, [job], count)
+        return len(counted) - before == 1
 
-    assert runs_anew(seed=1)[0] == 1
-    assert runs_anew(seed=1)[0] == 0
-    assert runs_anew(seed=1, split_seed=2)[0] == 1
+    assert is_new(seed=1) and not is_new(seed=1)
+    assert is_new(seed=1, split_seed=2)
     monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
-    new, record = runs_anew(seed=1)
-    assert (new, record.budget) == (1, "smoke")
+    assert is_new(seed=1)
     monkeypatch.delenv("OCRLIB_BUDGET")
-    old = record.data
     (tmp_path / "other").mkdir()
     for file in sorted(data.iterdir())[:5]:
         (tmp_path / "other" / file.name).write_bytes(file.read_bytes())
     monkeypatch.setenv("OCRLIB_DATA", str(tmp_path / "other"))
-    new, record = runs_anew(seed=1)
-    assert new == 1 and record.data != old
-    next((tmp_path / "other").iterdir()).unlink()  # the same folder, with other images in it
-    assert runs_anew(seed=1)[0] == 1
+    assert is_new(seed=1)
+    next((tmp_path / "other").iterdir()).unlink()  # the same folder with other images
+    assert is_new(seed=1)
     monkeypatch.setenv("OCRLIB_DATA", str(data))
-    assert runs_anew(seed=1)[0] == 0
+    assert not is_new(seed=1)
     assert len(read_records(path)) == len(counted) == 5
 
 
@@ -247,7 +236,7 @@ def test_progress_counts_all_runs_and_begins_where_the_study_stands(path, counte
 
 @pytest.mark.parametrize("function", [lambda: {}, partial(count, seed=1), Record.__eq__, CALLS.append, gist.__call__])
 def test_functions_without_a_name_to_find_them_by_are_refused(path, function):
-    with pytest.raises(ValueError, match="can't be found again by its name.*top level"):
+    with pytest.raises(ValueError, match="can't be imported by its name.*top level"):
         record_runs(path, [{}], function)
     assert not path.exists()
 
@@ -298,7 +287,7 @@ def small_recipe(monkeypatch, tmp_path):
 
 def test_a_recipe_is_recorded_with_its_figures_and_repeated(path, small_recipe):
     (record,) = record_runs(path, [{"recipe": "crnn", "seed": 1}])
-    assert (record.function, record.budget, record.data) == ("ocrlib.studies.records:run_recipe", "smoke", records.data_fingerprint())
+    assert (record.function, record.budget, record.data) == ("recipe", "smoke", records.data_fingerprint())
     figures = record.figures
     assert figures["images"] * 5 == figures["characters"] > 0
     single = torch.tensor(figures["edits"]) / torch.tensor(figures["characters"])  # in torchmetrics' precision, bit for bit
@@ -367,14 +356,12 @@ def test_two_whole_studies_at_once_end_with_each_run_once(path, data, serial):
 # -- executors
 
 
-@pytest.mark.parametrize("kind", ["pool", "dask"])
-def test_executors_find_what_a_serial_pass_finds(kind, request, path, serial):
-    executor = request.getfixturevalue(kind)
-    found = record_runs(path, SEEDS, train, executor, threads=1)
+def test_a_pool_of_processes_finds_what_a_serial_pass_finds(path, pool, serial):
+    found = record_runs(path, SEEDS, train, pool, threads=1)
     assert gist(found) == serial
     assert sorted_gist(read_records(path)) == sorted(serial, key=str)
     before = path.read_bytes()
-    assert record_runs(path, SEEDS, train, executor, threads=1) == found
+    assert record_runs(path, SEEDS, train, pool, threads=1) == found
     assert path.read_bytes() == before
 
 
@@ -383,85 +370,59 @@ def test_threads_take_turns_since_they_share_the_random_state(path, serial):
         assert gist(record_runs(path, SEEDS, train, executor, threads=1)) == serial
 
 
-@pytest.mark.parametrize("kind", ["pool", "dask"])
-def test_every_worker_has_the_number_of_threads_of_the_study(kind, request, path):
-    found = record_runs(path, SEEDS[:3], train, request.getfixturevalue(kind), threads=3)
+def test_every_worker_has_the_number_of_threads_of_the_study(path, pool):
+    found = record_runs(path, SEEDS[:3], train, pool, threads=3)
     assert [record.figures["threads"] for record in found] == [record.threads for record in found] == [3] * 3
 
 
-@pytest.mark.parametrize("kind", ["pool", "dask"])
-def test_an_executor_keeps_what_is_finished_when_a_job_fails(kind, request, path):
-    executor = request.getfixturevalue(kind)
-    jobs = [{"number": 0}, {"number": 1, "fails_after": str(path)}]
+def test_when_a_job_fails_the_run_under_way_is_recorded_and_those_that_wait_are_not_started(path, pool, tmp_path):
+    failed = str(tmp_path / "failed")
+    jobs = [{"number": 0, "waits_for": failed}, {"number": 1, "fails": failed}] + [{"number": n} for n in range(2, 200)]
     with pytest.raises(RuntimeError, match=r"study_jobs:number\(number=1, .*\) failed with NeedsTwoArguments: out of paper"):
-        record_runs(path, jobs, study_jobs.number, executor)
-    assert [record.figures for record in read_records(path)] == [{"number": 0}]
-    assert record_runs(path, [{"number": 2}], study_jobs.number, executor)[0].figures == {"number": 2}  # it still works
+        record_runs(path, jobs, study_jobs.number, pool)
+    assert record_runs(path, [{"number": 500}], study_jobs.number, pool)[0].figures == {"number": 500}, "the pool still works"
+    deadline = time.monotonic() + 60
+    while 0 not in (found := {record.figures["number"] for record in read_records(path)}) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert 0 in found and 1 not in found and 199 not in found
 
 
-class ByHand(Executor):
-    """The first job fails, the second is under way and ends well, the others wait for a worker that never comes."""
-
-    def __init__(self):
-        self.futures = []
-
-    def submit(self, function, *arguments):
-        future = Future()
-        self.futures.append((future, partial(function, *arguments)))
-        if len(self.futures) == 2:
-            future.set_running_or_notify_cancel()
-            future.cancel = partial(self.refuse_to_cancel, future)
-        if len(self.futures) == 1:
-            future.set_exception(RuntimeError("the first one failed"))
-        return future
-
-    def refuse_to_cancel(self, future):
-        if not future.done():
-            future.set_result(self.futures[1][1]())  # ends after the failure is known
-        return False
-
-
-def test_after_a_failure_the_running_end_and_the_waiting_are_cancelled(path, counted):
-    executor = ByHand()
-    with pytest.raises(RuntimeError, match="the first one failed"):
-        record_runs(path, [{"seed": seed} for seed in range(5)], count, executor)
-    assert [record.arguments for record in read_records(path)] == [{"seed": 1}]
-    assert [future.cancelled() for future, _ in executor.futures] == [False, False, True, True, True]
-
-
-def test_the_stop_button_cancels_what_an_executor_has_not_started(path, counted, monkeypatch):
-    class Stopped(ByHand):
-        def submit(self, function, *arguments):
-            future = Future()
-            self.futures.append((future, None))
-            if len(self.futures) == 1:
-                future.set_result(function(*arguments))
-            return future
-
-    waits = iter([records.wait])
-
-    def wait_then_stop(*arguments, **options):
-        for wait in waits:
-            return wait(*arguments, **options)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(records, "wait", wait_then_stop)
-    executor = Stopped()
-    with pytest.raises(KeyboardInterrupt):
-        record_runs(path, [{"seed": seed} for seed in range(3)], count, executor)
-    assert [record.arguments for record in read_records(path)] == [{"seed": 0}]
-    assert [future.cancelled() for future, _ in executor.futures] == [False, True, True]
-
-
-@pytest.mark.parametrize("kind", ["pool", "dask"])
 @pytest.mark.parametrize("variable", ["OCRLIB_DATA", "OCRLIB_BUDGET"])
-def test_workers_that_would_run_something_else_are_refused(kind, variable, request, path, tmp_path, data, monkeypatch):
-    executor = request.getfixturevalue(kind)
+def test_workers_that_would_run_something_else_are_refused(variable, path, pool, tmp_path, data, monkeypatch):
     other = tmp_path / "one image"
     other.mkdir()
     file = next(data.iterdir())
     (other / file.name).write_bytes(file.read_bytes())
     monkeypatch.setenv(variable, str(other) if variable == "OCRLIB_DATA" else "smoke")
     with pytest.raises(RuntimeError, match=rf"(?s)train\(seed=1\) failed.*the study has.*{variable}"):
-        record_runs(path, [{"seed": 1}], train, executor)
+        record_runs(path, [{"seed": 1}], train, pool)
     assert read_records(path) == []
+
+
+# -- tables
+
+
+def test_a_table_has_arguments_with_their_defaults_then_figures_then_the_record():
+    given = [{"recipe": "crnn", "seed": 7}, {"recipe": "crnn", "seed": 42069, "split_seed": 1, "width": 100}]
+    found = [replace(RECORD, arguments=arguments, figures={"cer": 0.1, "width": 5}) for arguments in given]
+    table = records_frame(found, run_recipe)
+    assert set(table) == {"recipe", "seed", "split_seed", "width", "cer", "width_figure", "record"}
+    assert table.split_seed.tolist() == [1, 42] and table.width_figure.tolist() == [5, 5]
+    assert table.record.tolist() == found[::-1]
+    assert table.query("recipe == 'crnn' and width.isna()").record.tolist() == [found[0]]
+    assert set(records_frame(found[:1])) == {"recipe", "seed", "cer", "width", "record"}
+
+
+def test_rows_are_sorted_by_seed_and_split_the_reported_ones_first():
+    order = [(42069, 42), (42069, 1), (42069, 2), (1, 42), (2, 3), (10, 42)]
+    found = [replace(RECORD, arguments={"seed": seed, "split_seed": split}) for seed, split in sorted(order)]
+    assert list(zip(*(records_frame(found)[name] for name in ("seed", "split_seed")))) == order
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "notebooks" / "records").glob("*.jsonl"))])
+def test_every_recorded_run_is_a_row(name):
+    found = read_records(ROOT / "notebooks" / "records" / f"{name}.jsonl")
+    table = records_frame(found)
+    assert {id(record) for record in table.record} == {id(record) for record in found}
+    for row in table.to_dict("records"):
+        assert all(row.get(f"{figure}_figure", row.get(figure)) == value for figure, value in row["record"].figures.items())

@@ -2,13 +2,12 @@
 
 import json
 from collections import Counter
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from ocrlib import EXPERIMENTS, ColumnCNN
-from ocrlib.studies.ctc_vs_ce import SIZES, SMOKE_JOB, STEPS, Trial, jobs, select, turn
+from ocrlib.studies.ctc_vs_ce import SIZES, SMOKE_JOB, STEPS, Trial, jobs, turn
 from ocrlib.studies.heads import HEADS
 
 SEEDS = range(10)
@@ -116,11 +115,3 @@ def test_epochs_are_equally_long_and_take_all_images_in_turn():
     assert turn(few, 0, 9).names[:4] == few.names
     assert [turn(train, number, 3).names for number in range(3)] == [train.names[:3], train.names[3:6], train.names[6:]]
     assert turn(train, 7, 9) is train
-
-
-def test_records_are_selected_by_what_was_done():
-    runs = [{"head": "ctc", "seed": 2}, {"head": "ctc", "seed": 1, "curve": True}, {"head": "ctc", "seed": 1, "noise": 0.1}]
-    records = [SimpleNamespace(arguments=arguments) for arguments in runs]
-    assert [record.arguments["seed"] for record in select(records)] == [1, 2]
-    assert select(records, noise=0.1) == [records[2]]
-    assert select(records, head="pooled") == []

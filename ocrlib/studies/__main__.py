@@ -1,7 +1,7 @@
 """Record the runs of a study: ``python -m ocrlib.studies ctc_vs_ce`` does those that are missing in notebooks/records/.
 
-Stop it when you like: the same command goes on with the next run. Each run has one thread, and as many runs go side by side as
-there are cores. On two cores that is nearly twice as fast as one run at a time with two threads.
+Stop it when you like: the same command goes on with the next run. By default a run has one thread, and there are as many runs
+side by side as cores: on two cores nearly twice as fast as one run at a time with two threads.
 """
 
 from __future__ import annotations
@@ -21,32 +21,30 @@ from ocrlib import load_captchas, pick_budget
 from ocrlib.checkpoints import PRETRAINED
 from ocrlib.studies import cross_validation, ctc_vs_ce, open_questions, reproduction, synthetic_to_real
 from ocrlib.studies.pretraining import pretrain, trained_file
-from ocrlib.studies.records import Figures, Record, data_fingerprint, read_records, record_runs, run_recipe
+from ocrlib.studies.records import Figures, data_fingerprint, read_records, record_runs, run_recipe
 from ocrlib.studies.repetitions import check_repetition, repeat
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks" / "records"
-
 Job = dict[str, Any]  # the arguments of a run
 
 
 class Study(NamedTuple):
-    """The function and the jobs behind a file of records, and the small job that the notebooks' smoke tests repeat."""
+    """The function and the jobs behind a file of records, and a small job that the smoke tests repeat, or None."""
 
     function: Callable[..., Figures]
     jobs: list[Job]
-    smoke_job: Job
+    smoke_job: Job | None = None
 
 
-LOOKING, REMEDIES = open_questions.looking_jobs(), open_questions.remedy_jobs()
 STUDIES = {
     "ctc_vs_ce": Study(ctc_vs_ce.compare, ctc_vs_ce.jobs(), ctc_vs_ce.SMOKE_JOB),
     "reproduction": Study(run_recipe, reproduction.jobs(), reproduction.SMOKE_JOB),
     "cross_validation": Study(cross_validation.cross_validate, cross_validation.jobs(), cross_validation.SMOKE_JOB),
     "variants": Study(open_questions.train_variant, open_questions.variant_jobs(), open_questions.SMOKE_JOB),
-    "receptive_fields": Study(open_questions.train_to_look, LOOKING, LOOKING[0]),
-    "remedies": Study(open_questions.try_remedy, REMEDIES, REMEDIES[0]),
+    "receptive_fields": Study(open_questions.train_to_look, open_questions.looking_jobs()),
+    "remedies": Study(open_questions.try_remedy, open_questions.remedy_jobs()),
     "synthetic_to_real": Study(synthetic_to_real.transfer, synthetic_to_real.jobs(), synthetic_to_real.SMOKE_JOB),
-    "pretrained": Study(pretrain, [{}], {}),
+    "pretrained": Study(pretrain, [{}]),
 }
 
 
@@ -64,10 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not options.folder.is_dir():
         raise SystemExit(f"There is no folder {options.folder}. Work in a checkout of the project, or name one with --folder.")
+    study = STUDIES[options.study]
+    path, jobs = options.folder / f"{options.study}.jsonl", study.jobs[: options.first]
     if options.smoke:
         os.environ["OCRLIB_BUDGET"] = "smoke"
-    study, name = STUDIES[options.study], f"{options.study}_smoke" if options.smoke else options.study
-    jobs, path = [study.smoke_job] if options.smoke else study.jobs[: options.first], options.folder / f"{name}.jsonl"
+        path, jobs = options.folder / f"{options.study}_smoke.jsonl", [study.smoke_job or study.jobs[0]]
     print(pick_budget().banner, load_captchas(), progress(path, jobs, options.workers), sep="\n", flush=True)
     if options.list:
         return
@@ -94,33 +93,33 @@ def record_or_repeat(path: Path) -> None:
 def refuse_other_data(path: Path) -> None:
     """Raise ``SystemExit`` if the file holds runs under another budget or on other images: a figure would mix them."""
     here = pick_budget().name, data_fingerprint()
-    for budget, data in {(record.budget, record.data) for record in read_records(path)} - {here}:
+    for there in {(record.budget, record.data) for record in read_records(path)} - {here}:
         raise SystemExit(
-            f"{path} holds runs with budget {budget} on images {data}; new ones would be with budget {here[0]} on images "
-            f"{here[1]}. Set OCRLIB_BUDGET and OCRLIB_DATA as they were, or move the file away for a new one."
+            "{} holds runs with budget {} on images {}; new ones would have budget {} and images {}. ".format(path, *there, *here)
+            + "Set OCRLIB_BUDGET and OCRLIB_DATA as they were, or move the file away for a new one."
         )
 
 
 def progress(path: Path, jobs: list[Job], workers: int) -> str:
-    """How many of the jobs are in the file, and how long the others take, so many at a time."""
+    """How many of the jobs are in the file, and about how long the others take.
+
+    A job takes as long as the runs that differ in seed, split and fold only; where there are none, as long as all on average.
+    """
+
+    def kind(arguments: Job) -> Job:
+        return {name: value for name, value in arguments.items() if name not in ("seed", "split_seed", "fold")}
+
     here = pick_budget().name, data_fingerprint()
     records = [record for record in read_records(path) if (record.budget, record.data) == here]
     missing = [job for job in jobs if job not in [record.arguments for record in records]]
     line = f"{path.name}: {len(jobs) - len(missing)} of {len(jobs)} runs recorded"
     if not missing or not records:
         return line
-    left = sum(expected_seconds(job, records) for job in missing)
+    left = 0.0
+    for job in missing:
+        alike = [record.seconds for record in records if kind(record.arguments) == kind(job)]
+        left += statistics.mean(alike or [record.seconds for record in records])
     return f"{line}; the other {len(missing)} take about {timedelta(seconds=round(left / workers))} (h:mm:ss)"
-
-
-def expected_seconds(job: Job, records: list[Record]) -> float:
-    """The mean time of the runs that differ in seed, split and fold only; of all runs where there is none."""
-
-    def kind(arguments: Job) -> Job:
-        return {name: value for name, value in arguments.items() if name not in ("seed", "split_seed", "fold")}
-
-    alike = [record.seconds for record in records if kind(record.arguments) == kind(job)]
-    return statistics.mean(alike or [record.seconds for record in records])
 
 
 if __name__ == "__main__":

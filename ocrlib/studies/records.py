@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import json
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,7 +137,7 @@ def record_runs(
     Raises ``ValueError`` for a function that can't be imported by its name, or a job that JSON can't hold. Raises
     ``RuntimeError`` with the job's arguments when a job fails: the runs under way are still recorded, no others are started.
     """
-    path, threads = Path(path).absolute(), threads or torch.get_num_threads()
+    path, threads = Path(path), threads or torch.get_num_threads()
     name, budget, data = _name(function), pick_budget().name, data_fingerprint()
     plans = [Plan(name, _as_json(job), budget, data, threads) for job in jobs]
     done = {record.key for record in read_records(path)}
@@ -146,31 +145,35 @@ def record_runs(
     if missing:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()  # fails before the first run, not after it, where nothing can be written
-    work = functools.partial(_run_and_add, function, path)
     with tqdm(total=len(plans), initial=len(plans) - len(missing), desc=path.stem, unit="run") as bar:
-        for _ in _each(work, list(missing.values()), executor):
+        for record in _finished(function, list(missing.values()), executor):
+            add_record(path, record)
             bar.update()
     found = {record.key: record for record in read_records(path)}
     return [found[plan.key] for plan in plans]
 
 
-def _each(work: Callable[[Plan], None], plans: Sequence[Plan], executor: Executor | None) -> Iterator[None]:
-    """Do ``work(plan)`` for each plan. After an error, plans that wait for a worker are not started."""
+def _finished(function: Callable[..., Figures], plans: Sequence[Plan], executor: Executor | None) -> Iterator[Record]:
+    """Records as their runs end. After a failure no more are started; it is raised when those under way have ended."""
     if executor is None:
-        yield from map(work, plans)
+        yield from (run_plan(function, plan) for plan in plans)
         return
-    futures = [executor.submit(work, plan) for plan in plans]
+    pending = {executor.submit(run_plan, function, plan) for plan in plans}
+    failure: BaseException | None = None
     try:
-        for future in as_completed(futures):
-            yield future.result()
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                failure = failure or future.exception()
+                if not future.exception():
+                    yield future.result()
+            if failure:
+                pending = {future for future in pending if not future.cancel()}
     finally:
-        for future in futures:
+        for future in pending:
             future.cancel()
-
-
-def _run_and_add(function: Callable[..., Figures], path: Path, plan: Plan) -> None:
-    # Whoever does the run also records it: nothing is lost when the process that waits for it has failed or was killed.
-    add_record(path, run_plan(function, plan))
+    if failure:
+        raise failure
 
 
 def run_plan(function: Callable[..., Figures], plan: Plan) -> Record:

@@ -1,4 +1,4 @@
-"""Nested cross-validation: each image is read once, by networks neither trained nor chosen with it, and labels can be doubtful."""
+"""Nested cross-validation: each image is read once, by networks neither trained nor chosen with it."""
 
 import json
 

@@ -10,6 +10,7 @@ from ocrlib.studies.intervals import count_prediction_interval, mean_interval, m
 
 # -- medians and pairs
 
+
 def test_ten_values():
     found = median_interval([9, 0, 8, 1, 7, 2, 6, 3, 5, 4])
     assert found == (4.5, 1, 8, 10)  # from the second least to the second greatest

@@ -112,7 +112,7 @@ def __getattr__(name: str) -> object:
     if name in _ELSEWHERE:
         return getattr(import_module(f"ocrlib.{_ELSEWHERE[name]}"), name)
     if name.startswith("plot_"):
-        for module in ("ocrlib.plots", "ocrlib.data.plots"):
+        for module in ("ocrlib.plots", "ocrlib.studies.exploration"):
             if hasattr(plots := import_module(module), name):
                 return getattr(plots, name)
     raise AttributeError(f"module 'ocrlib' has no attribute {name!r}")

@@ -9,7 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from ocrlib.data.plots import (
+from ocrlib.evaluation import History
+from ocrlib.plots import BLACK, RED, Figure, LossFigure, plot_losses, plot_mistakes, plot_samples
+from ocrlib.studies.exploration import (
     plot_ink,
     plot_lengths,
     plot_neighbours,
@@ -17,8 +19,6 @@ from ocrlib.data.plots import (
     plot_real_and_generated,
     plot_symbol_frequencies,
 )
-from ocrlib.evaluation import History
-from ocrlib.plots import BLACK, RED, Figure, LossFigure, plot_losses, plot_mistakes, plot_samples
 
 
 class FakeCaptchas(SimpleNamespace):

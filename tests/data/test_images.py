@@ -1,7 +1,6 @@
 """One image file: the reported pixels for good ones, a kind error or a remark for every other."""
 
 import io
-import os
 import struct
 import zlib
 
@@ -147,14 +146,6 @@ def test_dangling_link(tmp_path):
 def test_folder_in_place_of_a_file(tmp_path):
     with pytest.raises(IsADirectoryError, match="is a folder"):
         read_image(tmp_path, 200, 32)
-
-
-def test_pipe_in_place_of_a_file(tmp_path):
-    if not hasattr(os, "mkfifo"):
-        pytest.skip("no named pipes on this system")
-    os.mkfifo(tmp_path / "abcde.png")
-    with pytest.raises(BadImage, match="not a plain file"):  # opening it would wait for ever
-        read_image(tmp_path / "abcde.png", 200, 32)
 
 
 def test_unreadable_file(tmp_path, monkeypatch):

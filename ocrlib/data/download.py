@@ -12,21 +12,18 @@ import os
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
 
-from ocrlib.data.archive import unpack
-from ocrlib.data.folders import LabelledImages, read_folder
+from ocrlib.data.folders import LabelledImages, read_folder, unpack
 from ocrlib.data.published import compare
 
 _PLACE = "https://github.com/AakashKumarNain/CaptchaCracker/raw/master/"
 URLS = (_PLACE + "captcha_images.tar.gz", _PLACE + "captcha_images_v2.zip")  # 1,070 images; failing that, the 1,040 PNGs
 
-PATIENCE = 4.5  # seconds without a new byte, for each address
+TIMEOUT = 4.5  # seconds to connect, and seconds without a new byte, for each address
 ATTEMPTS = 3  # for an address whose download is cut off
 _BY_HAND = "Name that folder in load_captchas(root=...) or in the environment variable OCRLIB_DATA."
 
@@ -53,17 +50,13 @@ def cache_folder() -> Path:
     return (folder if folder.is_absolute() else Path.home() / ".cache") / "ocrlib"
 
 
-def fetch(
-    width: int, height: int, target: Path | None = None, urls: Sequence[str] = URLS, patience: float = PATIENCE
-) -> LabelledImages:
-    """The published images from their folder ``target`` in the cache, downloaded first if it is missing or damaged.
+def fetch(width: int, height: int, urls: Sequence[str] = URLS, timeout: float = TIMEOUT) -> LabelledImages:
+    """The published images from the cache, downloaded first if they are missing or damaged.
 
     Of two processes that download at once the second waits for the first. Raises ``DownloadError`` when downloading is not
-    allowed, when no address gives the published images (without a network after at most ``patience`` seconds for each address)
-    and when the cache cannot be written.
+    allowed, when no address gives the published images, and when the cache cannot be written.
     """
-    target = target or cache_folder() / "captcha_images_v2"
-    remarks = []
+    target, remarks = cache_folder() / "captcha_images_v2", []
     try:
         return _read_published(target, width, height)
     except (OSError, ValueError) as error:
@@ -79,16 +72,15 @@ def fetch(
             with contextlib.suppress(OSError, ValueError):  # unless another process has downloaded them since
                 return _read_published(target, width, height)
             with tempfile.TemporaryDirectory(prefix=".download-", dir=target.parent, ignore_cleanup_errors=True) as work:
-                images = _fetch_any(urls, patience, Path(work))
+                images = _fetch_any(urls, timeout, Path(work))
                 if target.exists():
                     os.rename(target, Path(work, "old"))
                 os.rename(images, target)
         return _read_published(target, width, height)._replace(remarks=remarks)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            why, cure = "the disk is full", "Free about 40 MB there"
-        else:
-            why, cure = f"the cache folder cannot be used ({error.strerror or error})", "Make it writable"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = "the disk is full" if full else f"the cache folder cannot be used ({error.strerror or error})"
+        cure = "Free about 40 MB there" if full else "Make it writable"
         raise DownloadError(f"{target.parent}: {why}. {cure}, or put the images in a folder of your own. {_BY_HAND}") from error
 
 
@@ -101,18 +93,29 @@ def _read_published(folder: Path, width: int = 200, height: int = 50) -> Labelle
     return found
 
 
-def _fetch_any(urls: Sequence[str], patience: float, work: Path) -> Path:
+def _fetch_any(urls: Sequence[str], timeout: float, work: Path) -> Path:
     """A folder of the published images in ``work``, from the first address that gives them."""
+    import requests  # here and below, because importing them takes long
+
     problems = []
     for number, url in enumerate(urls):
         archive, images = work / f"archive-{number}", work / f"images-{number}"
         try:
-            _download(url, archive, patience)
+            _download(url, archive, timeout)
             unpack(archive, images)
             _read_published(images)
             return images
-        except (DownloadError, FileNotFoundError, ValueError) as error:
-            problems.append(f"{url}: {error}")
+        except requests.HTTPError as error:
+            problems.append(f"{url}: the server answers {error.response.status_code} {error.response.reason}")
+        except requests.RequestException as error:
+            cause: BaseException = error
+            while cause.__context__:  # requests and urllib3 wrap what the network said
+                cause = cause.__context__
+            problems.append(f"{url}: no answer, or cut off ({cause})")
+            if isinstance(error, requests.ConnectionError):
+                break  # the other address is on the same host: without a network, that would take as long again
+        except (FileNotFoundError, ValueError) as error:
+            problems.append(f"{url}: not the published images: {error}")
     reasons = "\n  ".join(problems)
     raise DownloadError(
         f"The published images could not be downloaded:\n  {reasons}\n"
@@ -120,38 +123,17 @@ def _fetch_any(urls: Sequence[str], patience: float, work: Path) -> Path:
     )
 
 
-def _download(url: str, path: Path, patience: float) -> None:
-    """Downloads to a file, again from the start if the connection is cut off. Raises ``DownloadError``."""
-    import pooch  # here and below, because importing them takes long
+def _download(url: str, path: Path, timeout: float) -> None:
+    """Downloads to a file, again from the start if the connection is cut off. Raises ``requests.RequestException``."""
+    import pooch
     import requests
     from tqdm.auto import tqdm
 
-    for _ in range(ATTEMPTS):
+    for attempt in range(1, ATTEMPTS + 1):
         # The size is a guess: pooch sets the real one when the server has told it.
         with tqdm(total=9e6, desc="Downloading captchas", unit="B", unit_scale=True, leave=False, delay=0.5) as bar:
-            download = pooch.HTTPDownloader(bar, timeout=2 * patience, headers={"Accept-Encoding": "identity"})
             try:
-                return _wait_for(download, url, path, patience)
-            except requests.HTTPError as error:
-                raise DownloadError(f"the server answers {error.response.status_code} {error.response.reason}") from error
-            except requests.RequestException as error:
-                size, cause = path.stat().st_size, error
-                while cause.__context__:  # requests and urllib3 wrap what the network said
-                    cause = cause.__context__
-                if not size:
-                    raise DownloadError(f"no answer ({cause})") from error
-    raise DownloadError(f"cut off {ATTEMPTS} times, last after {size:,} bytes")
-
-
-def _wait_for(download: Callable, url: str, path: Path, patience: float) -> None:
-    """Downloads in a thread, because looking up a name on the network has no time limit of its own."""
-    with open(path, "wb") as file:  # closing the file ends a download that was given up
-        done = ThreadPoolExecutor(1).submit(download, url, file, None)
-        size, end = 0, time.monotonic() + patience
-        while not done.done():
-            wait([done], 0.1)
-            if file.tell() > size:
-                size, end = file.tell(), time.monotonic() + patience
-            if time.monotonic() > end:
-                raise DownloadError(f"no answer within {patience:g} seconds")
-        done.result()
+                return pooch.HTTPDownloader(bar, timeout=timeout, headers={"Accept-Encoding": "identity"})(url, str(path), None)
+            except requests.RequestException:
+                if attempt == ATTEMPTS or not path.stat().st_size:  # without a single byte, there is no connection
+                    raise

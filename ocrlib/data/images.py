@@ -60,12 +60,14 @@ def read_image(path: str | Path, width: int, height: int) -> Picture:
         raise FileNotFoundError(f"There is no file {path}. Check the spelling and the folder.") from error
     except PermissionError as error:
         raise PermissionError(f"{path} may not be read. Ask its owner for permission, or change it (chmod +r).") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(path, "more than Pillow opens") from error
     except UnidentifiedImageError as error:
-        raise BadImage(f"{path} is {_what_else(path.read_bytes()[:4])}") from error
-    except Exception as error:  # a damaged file can make Pillow's readers raise nearly anything
-        raise BadImage(f"{path} is damaged or cut off ({error}). {_CURE}") from error
+        start = path.read_bytes()[:4]
+        what = f"no image that can be read here (it begins with {start!r})" if start else "empty (0 bytes)"
+        if start[:2] == b"PK":
+            what = "a zip archive with an image's name (rename it to .zip and unpack it)"
+        raise BadImage(f"{path} is {what}; a PNG or JPEG file was expected. {_CURE}") from error
+    except Exception as error:  # a damaged or enormous file can make Pillow's readers raise nearly anything
+        raise BadImage(f"{path} is damaged, cut off or too large to be opened ({error}). {_CURE}") from error
     return Picture(shrink(image, width, height), pixel_hash(image), remarks)
 
 
@@ -104,25 +106,13 @@ def _check_header(path: Path, image: Image.Image) -> None:
     """Raises ``BadImage`` for a size or a number of frames in the header that won't do, before any pixel is decoded."""
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise _too_large(path, f"{width:,} x {height:,} = {width * height:,}")
+        raise BadImage(
+            f"{path} is enormous ({width:,} x {height:,} = {width * height:,} pixels); at most {MAX_PIXELS:,} were expected. "
+            "Shrink it with an image program if you trust it, or move it out of the folder."
+        )
     if min(width, height) < MIN_SIDE:
         expected = f"a captcha of at least {MIN_SIDE} pixels a side was expected (the published ones have 200 x 50)"
         raise BadImage(f"{path} is {width} x {height} pixels; {expected}. {_CURE}")
     if (frames := getattr(image, "n_frames", 1)) > 1:
         cure = "Save the frame that shows the text as a PNG file."
         raise BadImage(f"{path} is an animation of {frames} frames; one still picture was expected. {cure}")
-
-
-def _too_large(path: Path, claimed: str) -> BadImage:
-    return BadImage(
-        f"{path} is enormous ({claimed} pixels); at most {MAX_PIXELS:,} were expected. It was not decoded, because it "
-        "could fill the memory. Shrink it with an image program if you trust it, or move it out of the folder."
-    )
-
-
-def _what_else(start: bytes) -> str:
-    if not start:
-        return f"empty (0 bytes); an image was expected. {_CURE}"
-    if start[:2] == b"PK":
-        return "a zip archive with an image's name. Rename it to .zip and unpack it."
-    return f"no image that can be read here (it begins with {start!r}); a PNG or JPEG file was expected. {_CURE}"

@@ -37,35 +37,29 @@ def published() -> dict[str, tuple[str, str]]:
 def compare(texts: Sequence[str], hashes: Sequence[str]) -> Comparison:
     """Tells whether images with these labels and pixel hashes are the published set, a subset of it, or another set."""
     known = published()
+    by_hash = {pixels: label for label, (_, pixels) in known.items()}
+    differences = []
+    for text, pixels in zip(texts, hashes, strict=True):
+        if by_hash.get(pixels, text) != text:
+            differences.append(f"{text} shows the picture published as {by_hash[pixels]}")
+        elif text not in known:
+            differences.append(f"{text} is not a published label")
+        elif known[text][1] != pixels:
+            jpeg = " (a JPEG: perhaps another JPEG decoder)" if known[text][0] == "jpeg" else ""
+            differences.append(f"{text} has other pixels{jpeg}")
     missing = sorted(known.keys() - set(texts))
-    found = f"{len(known) - len(missing):,} of {len(known):,} images"
-    if differences := _differences(texts, hashes):
+    if differences:
         line = f"not the published set: {first_few(differences)}"
         if len(missing) == len(known):
             return Comparison(line, False, _unusual(texts))
         line += f"; {len(missing):,} published images are missing" if missing else ""
         return Comparison(line, False, [f"These images are {line}.", *_unusual(texts)])
+    found = f"the published set: {len(known) - len(missing):,} of {len(known):,} images"
     if not missing:
-        return Comparison(f"the published set: {found}", True, [])
-    if all(known[label][0] == "jpeg" for label in missing):
-        return Comparison(f"a subset of the published set: {found} (all its PNGs, without the JPEGs)", True, [])
-    return Comparison(f"a subset of the published set: {found} (missing: {first_few(missing)})", False, [])
-
-
-def _differences(texts: Sequence[str], hashes: Sequence[str]) -> list[str]:
-    known = published()
-    by_hash = {pixels: label for label, (_, pixels) in known.items()}
-    found = []
-    for text, pixels in zip(texts, hashes, strict=True):
-        label = by_hash.get(pixels)
-        if label is not None and label != text:
-            found.append(f"{text} shows the picture published as {label}")
-        elif text not in known:
-            found.append(f"{text} is not a published label")
-        elif label is None:
-            jpeg = " (a JPEG: perhaps another JPEG decoder)" if known[text][0] == "jpeg" else ""
-            found.append(f"{text} has other pixels{jpeg}")
-    return found
+        return Comparison(found, True, [])
+    only_pngs = all(known[label][0] == "jpeg" for label in missing)
+    which = "all its PNGs, without the JPEGs" if only_pngs else f"missing: {first_few(missing)}"
+    return Comparison(f"a subset of {found} ({which})", only_pngs, [])
 
 
 def _unusual(texts: Sequence[str]) -> list[str]:

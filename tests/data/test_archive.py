@@ -7,8 +7,8 @@ import zipfile
 
 import pytest
 
-from ocrlib.data import archive
-from ocrlib.data.archive import BadArchive, unpack
+from ocrlib.data import folders
+from ocrlib.data.folders import BadArchive, unpack
 
 
 def tar(*members):
@@ -102,13 +102,13 @@ def test_refused(tmp_path, content, words):
 
 @pytest.mark.parametrize("pack", [tar, zipped])
 def test_images_that_are_too_large_together(tmp_path, pack, monkeypatch):
-    monkeypatch.setattr(archive, "MAX_BYTES", 3_000)
+    monkeypatch.setattr(folders, "MAX_BYTES", 3_000)
     with pytest.raises(BadArchive, match="unpacks to more than 3,000 bytes"):
         written(tmp_path, pack(*[(f"{i}.png", bytes(1_000)) for i in range(4)]))
 
 
 def test_a_tar_file_with_an_enormous_header(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "MAX_BYTES", 100_000)
+    monkeypatch.setattr(folders, "MAX_BYTES", 100_000)
     info = tarfile.TarInfo("226md.png")
     info.pax_headers = {"comment": "x" * 1_000_000}
     with pytest.raises(BadArchive, match="unpacks to more than 100,000 bytes"):

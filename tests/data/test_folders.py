@@ -151,7 +151,7 @@ REFUSED = {
     "digits of another script": (rename("2356\u0663.png"), r"it has '\\u0663'"),
     "dangling link": (dangling_link, "2356g.png is a link to a file that is not there"),
     "two files of one stem": (same_stem, "is one of 2 files with the stem"),
-    "damaged image": (truncated, "damaged or cut off"),
+    "damaged image": (truncated, "damaged, cut off"),
 }
 
 

@@ -92,7 +92,7 @@ def test_places_in_their_order(captcha_folder, tmp_path, monkeypatch, few_drawn,
     assert len(load_captchas()) == 12 and load_captchas().source == "real"
     shutil.rmtree(copy)
     monkeypatch.setenv("OCRLIB_DOWNLOAD", "1")
-    monkeypatch.setattr(download, "fetch", lambda target: shutil.copytree(captcha_folder, target))
+    monkeypatch.setattr(download, "_fetch_any", lambda urls, timeout, work: shutil.copytree(captcha_folder, work / "images"))
     assert load_captchas().source == "real"
     shutil.rmtree(copy)
     monkeypatch.setenv("OCRLIB_DOWNLOAD", "0")
@@ -168,7 +168,7 @@ def test_source_synthetic_insists(captcha_folder, monkeypatch, few_drawn):
 
 
 def test_unknown_source():
-    with pytest.raises(ValueError, match="'fake' for argument source"):
+    with pytest.raises(ValueError, match="source is 'fake'; 'auto', 'real' or 'synthetic' was expected"):
         load_captchas(source="fake")
 
 
@@ -183,20 +183,15 @@ def test_damaged_cache_is_announced_and_fetched_again(captcha_folder, monkeypatc
     copy = download.cache_folder() / "captcha_images_v2"
     put(captcha_folder, copy)
     monkeypatch.setenv("OCRLIB_DOWNLOAD", "1")
-
-    def fetch(target):
-        shutil.rmtree(target)
-        return shutil.copytree(captcha_folder, target)
-
-    monkeypatch.setattr(download, "fetch", fetch)
+    monkeypatch.setattr(download, "_fetch_any", lambda urls, timeout, work: shutil.copytree(captcha_folder, work / "images"))
     with pytest.warns(UserWarning, match="copy in the cache .* is damaged and is not used: a subset"):
         assert len(load_captchas()) == 12
 
 
 @pytest.mark.parametrize("why", ["the disk is full", "no answer"])
 def test_failed_download_goes_on_or_raises(monkeypatch, few_drawn, why):
-    def fetch(target):
-        raise download.DownloadError(f"{target.parent}: {why}")
+    def fetch(width, height):
+        raise download.DownloadError(f"cache: {why}")
 
     monkeypatch.setenv("OCRLIB_DOWNLOAD", "1")
     monkeypatch.setattr(download, "fetch", fetch)

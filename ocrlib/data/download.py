@@ -62,9 +62,9 @@ def fetch(width: int, height: int, urls: Sequence[str] = URLS, timeout: float = 
     except (OSError, ValueError) as error:
         if target.exists():
             remarks.append(f"The copy in the cache ({target}) is damaged and is not used: {error}")
-    if not allowed():
-        raise DownloadError("\n- ".join([*remarks, "OCRLIB_DOWNLOAD forbids to download them."]))
     try:
+        if not allowed():
+            raise DownloadError("OCRLIB_DOWNLOAD forbids to download them.")
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
             for leftover in target.parent.glob(".download-*"):  # of a process that was killed
@@ -77,6 +77,8 @@ def fetch(width: int, height: int, urls: Sequence[str] = URLS, timeout: float = 
                     os.rename(target, Path(work, "old"))
                 os.rename(images, target)
         return _read_published(target, width, height)._replace(remarks=remarks)
+    except DownloadError as error:
+        raise DownloadError("\n".join([*remarks, str(error)])) from error
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         why = "the disk is full" if full else f"the cache folder cannot be used ({error.strerror or error})"
@@ -131,7 +133,7 @@ def _download(url: str, path: Path, timeout: float) -> None:
 
     for attempt in range(1, ATTEMPTS + 1):
         # The size is a guess: pooch sets the real one when the server has told it.
-        with tqdm(total=9e6, desc="Downloading captchas", unit="B", unit_scale=True, leave=False, delay=0.5) as bar:
+        with tqdm(total=9e6, desc="Downloading captchas", unit="B", unit_scale=True, leave=False) as bar:
             try:
                 return pooch.HTTPDownloader(bar, timeout=timeout, headers={"Accept-Encoding": "identity"})(url, str(path), None)
             except requests.RequestException:

@@ -75,13 +75,17 @@ def list_images(folder: Path, labels: Path | None = None, look_inside: bool = Tr
     """
     entries = _entries(folder)
     files = [entry for entry in entries if _is_image(entry)]
-    known = {*files, *(entry for entry in entries if labels and entry.resolve() == labels.resolve())}
-    others = sorted(entry.name + "/" * entry.is_dir() for entry in entries if entry not in known)
-    if files and others:
-        return files, [f"Left out of {folder}, because only PNG and JPEG files are read: {first_few(others)}."]
-    if files:
-        return files, []
     folders = [entry for entry in entries if entry.is_dir() and not _is_hidden(entry)]
+    names = {file.name for file in files}
+    again = {entry: n for entry in folders if (n := len(names & {inside.name for inside in _entries(entry)}))}
+    known = {*files, *again, *(entry for entry in entries if labels and entry.resolve() == labels.resolve())}
+    others = sorted(entry.name + "/" * entry.is_dir() for entry in entries if entry not in known)
+    if files:
+        why = "of the same names again (as the Kaggle archive does): each image was read once."
+        remarks = [f"The folder {entry.name} in {folder} holds {n:,} {why}" for entry, n in again.items()]
+        if others:
+            remarks.append(f"Left out of {folder}, because only PNG and JPEG files are read: {first_few(others)}.")
+        return files, remarks
     filled = [entry for entry in folders if any(map(_is_image, _entries(entry)))]
     if look_inside and len(filled) == 1:
         files, remarks = list_images(filled[0], labels, look_inside=False)

@@ -148,6 +148,15 @@ def test_damaged_copy_is_replaced_with_a_remark(server, target, archive, captcha
     assert_whole(target, captcha_folder)
 
 
+def test_damaged_copy_that_cannot_be_replaced_is_named(server, target, archive, monkeypatch):
+    target.mkdir(parents=True)
+    with pytest.raises(DownloadError, match="(?s)captcha_images_v2. is damaged and is not used: .*the server answers 404"):
+        fetch(server.url("/gone", refuses(404)))
+    monkeypatch.setenv("OCRLIB_DOWNLOAD", "0")
+    with pytest.raises(DownloadError, match="(?s)is damaged and is not used: .*OCRLIB_DOWNLOAD forbids"):
+        fetch()
+
+
 OTHER = """
 import json, sys
 import ocrlib.data.published

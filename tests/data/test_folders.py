@@ -90,7 +90,7 @@ REMARKED = {
     "sub-folder": (sub_folder, "Left out of .*: more/"),
     "folder named like an image": (folder_named_like_an_image, "Left out of .*: 2356g.png/"),
     "other file": (notes, "Left out of .*: README.txt"),
-    "doubled folder": (doubled, "Left out of .*: samples/"),
+    "doubled folder": (doubled, "samples in .* holds 12 of the same names again"),
     "one picture under two labels": (two_labels_for_one_picture, r"\w{5}\.png = \w{5}\.png: the same picture"),
     "seven palette images": (palette_images, r"Stored as a palette image.*: (\w{5}\.png, ){2}\w{5}\.png and 4 more"),
 }

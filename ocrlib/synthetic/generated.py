@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from ocrlib.captchas import Captchas, shrink
+from ocrlib.captchas import Captchas, shrink, to_tensor
 from ocrlib.synthetic import generator
 from ocrlib.synthetic.generator import random_text, render_captcha
 from ocrlib.texts import equal_neighbours
@@ -41,7 +40,7 @@ class EndlessCaptchas(IterableDataset):
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(2, number)))
         texts = [random_text(rng) for _ in range(self.size)]
         drawn = [render_captcha(text, rng, faces=self.faces, change=self.change) for text in texts]
-        images = torch.from_numpy(np.stack([shrink(image, self.width, self.height) for image in drawn])).unsqueeze(1)
+        images = to_tensor([shrink(image, self.width, self.height) for image in drawn])
         names = [f"endless-{self.seed}-{number}-{i:05}-{text}" for i, text in enumerate(texts)]
         return Captchas(images, texts, names, "synthetic", f"chunk {number} of the embedded generator, seed {self.seed}")
 
@@ -83,7 +82,7 @@ def draw_captchas(texts: Sequence[str], seed: int, width: int, height: int = 32,
     drawn = [shrink(render_captcha(text, _rng(seed, i), curves), width, height) for i, text in enumerate(texts)]
     names = [f"drawn-{seed}-{i:06}-{text}" for i, text in enumerate(texts)]
     contents = f"drawn to order by the embedded generator, seed {seed}"
-    return Captchas(torch.from_numpy(np.stack(drawn)).unsqueeze(1), texts, names, "synthetic", contents)
+    return Captchas(to_tensor(drawn), texts, names, "synthetic", contents)
 
 
 def hidden_ink(texts: Sequence[str], seed: int) -> list[list[float]]:

@@ -1,4 +1,4 @@
-"""TODO"""
+"""What notebook 01 shows of the data: symbols, lengths, equal neighbours, ink, and the sizes that the networks see."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ocrlib.plots import BLACK, RED, SKY, Figure, caption, image_grid, styled
 from ocrlib.texts import count_equal_neighbours, ctc_min_steps, expected_shares, symbol_frequencies
 
 if TYPE_CHECKING:
-        from ocrlib.captchas import Captchas
+    from ocrlib.captchas import Captchas
 
 
 @styled

@@ -11,7 +11,8 @@ from pathlib import Path
 from ocrlib.captchas import Captchas, to_tensor
 from ocrlib.data.folders import list_images, read_files
 from ocrlib.networks import HEIGHT, Network
-from ocrlib.texts import Alphabet, ctc_min_steps, first_few
+from ocrlib.objectives import objective_of
+from ocrlib.texts import Alphabet, first_few
 
 RARE = 10  # a symbol that occurs less often will hardly be learnt
 
@@ -75,17 +76,9 @@ def check_up(captchas: Captchas, network: type[Network]) -> list[str]:
     Looks at texts too long for the network's steps, texts of several lengths, rare symbols, equal pictures under several
     texts, faint pictures and too few images.
     """
-    found, texts, width = [], captchas.texts, captchas.images.shape[3]
-    alphabet, lengths = alphabet_of(texts), {len(text) for text in texts}
+    texts, alphabet = captchas.texts, alphabet_of(captchas.texts)
     model = network(classes=len(alphabet))
-    steps = model.steps(width)
-    needed = max(map(ctc_min_steps, texts)) if model.objective == "CTC" else max(lengths)
-    if needed > steps:
-        longest = max(texts, key=ctc_min_steps)
-        found.append(f"{longest!r} needs {needed} steps, {network.__name__} has {steps} at width {width}: load wider images.")
-    if model.objective != "CTC" and lengths != {steps}:
-        have = f"{min(lengths)} to {max(lengths)}" if len(lengths) > 1 else f"{min(lengths)}"
-        found.append(f"{network.__name__} reads exactly {steps} symbols, the texts have {have}: take a network for CTC.")
+    found = objective_of(model, alphabet).misfits(model, captchas.images.shape[3], texts)
     counts = Counter("".join(texts))
     if rare := [f"{symbol} ({counts[symbol]})" for symbol in alphabet.symbols if counts[symbol] < RARE]:
         found.append(f"Symbols that occur fewer than {RARE} times: {first_few(rare)}. Add images of them.")

@@ -73,6 +73,20 @@ class Network(nn.Module):
                 size = tuple(_length(n, *axis) for n, axis in zip(size, axes(layer)))
         return max(size[1], 0)
 
+    def step_centres(self, width: int) -> Tensor:
+        """``(T,)`` float64: the x of the middle of each time step, in pixels of images ``width`` wide.
+
+        Computed from the layers: one with stride s sets steps s times further apart, and its kernel, beyond its padding,
+        moves the first step to the right. Pixel x reaches from x to x + 1, so its own middle is drawn at x + 0.5.
+        """
+        first, apart = 0.0, 1  # before any layer, "steps" are pixels
+        for layer in self.convolutions:
+            if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
+                kernel, stride, padding = axes(layer)[1]
+                first += apart * ((kernel - 1) / 2 - padding)
+                apart *= stride
+        return first + apart * torch.arange(self.steps(width), dtype=torch.float64)
+
     def _check(self, images: Tensor) -> None:
         name = type(self).__name__
         if images.ndim != 4 or images.shape[1] != 1 or images.shape[2] != HEIGHT:

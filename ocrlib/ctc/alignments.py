@@ -107,7 +107,7 @@ def log_likelihood(log_probs: Tensor, target: Sequence[int], blank: int = BLANK)
 def posterior(log_probs: Tensor, target: Sequence[int], blank: int = BLANK) -> Tensor:
     """``(T, S)``: probability that a path is in row s at step t, given that it spells the target. Each step sums to 1."""
     alpha, beta = forward(log_probs, target, blank), backward(log_probs, target, blank)
-    return (alpha + beta - _spelt(alpha, target)).exp()
+    return (alpha + beta - _checked_total(alpha, target)).exp()
 
 
 def flow(log_probs: Tensor, target: Sequence[int], blank: int = BLANK) -> Tensor:
@@ -115,7 +115,7 @@ def flow(log_probs: Tensor, target: Sequence[int], blank: int = BLANK) -> Tensor
     alpha, beta = forward(log_probs, target, blank), backward(log_probs, target, blank)
     emitted, allowed = _lattice(log_probs, target, blank)
     together = alpha[:-1, :, None] + allowed + (emitted[1:] + beta[1:])[:, None, :]
-    return (together - _spelt(alpha, target)).exp()
+    return (together - _checked_total(alpha, target)).exp()
 
 
 def soft_alignment(log_probs: Tensor, target: Sequence[int], blank: int = BLANK) -> Tensor:
@@ -140,8 +140,8 @@ def _lattice(log_probs: Tensor, target: Sequence[int], blank: int) -> tuple[Tens
     return log_probs[:, rows], transitions(rows, blank).to(log_probs)
 
 
-def _spelt(alpha: Tensor, target: Sequence[int]) -> Tensor:
-    """log P(target) from `forward`'s alpha. Raises ``ValueError`` when it is -inf."""
+def _checked_total(alpha: Tensor, target: Sequence[int]) -> Tensor:
+    """log P(target), from the alpha of `forward`. Raises ``ValueError`` when it is -inf."""
     total = alpha[-1, -2:].logsumexp(0)
     if total == -torch.inf:
         needed = f"which needs {ctc_min_steps(target)} steps at least. Give it more steps."

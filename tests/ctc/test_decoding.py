@@ -8,7 +8,6 @@ import torch
 from ocrlib import CTC, Alphabet
 from ocrlib.ctc.alignments import log_likelihood
 from ocrlib.ctc.decoding import best_path, exhaustive_search, prefix_beam_search, reliability
-from ocrlib.objectives import confidences
 
 ABC = Alphabet("abc")
 
@@ -84,7 +83,7 @@ def test_an_empty_beam_and_too_many_paths_are_refused():
 def test_a_confidence_is_the_probability_of_the_whole_text():
     logits = torch.randn(5, 4, 4, generator=torch.Generator().manual_seed(2), requires_grad=True)
     texts = ["ab", "", "aab", "aaaaa"]  # the last one needs nine steps
-    found = confidences(logits, texts, ABC)
+    found = CTC(ABC).confidence(logits, texts)
     assert found.dtype == torch.float64 and not found.requires_grad
     for n, text in enumerate(texts):
         log_probs = logits[:, n].detach().double().log_softmax(1)
@@ -94,7 +93,7 @@ def test_a_confidence_is_the_probability_of_the_whole_text():
 
 def test_an_empty_text_has_a_confidence_too():
     logits = torch.zeros(2, 3, 4)
-    torch.testing.assert_close(confidences(logits, ["", "", ""], ABC), torch.full((3,), 1 / 16, dtype=torch.float64))
+    torch.testing.assert_close(CTC(ABC).confidence(logits, ["", "", ""]), torch.full((3,), 1 / 16, dtype=torch.float64))
 
 
 def test_reliability_by_hand():

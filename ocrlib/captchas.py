@@ -5,42 +5,28 @@ from __future__ import annotations
 import hashlib
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import random_split
-from torchvision.datasets import VisionDataset
+from torch.utils.data import Dataset, random_split
 
 from ocrlib.texts import first_few
 
 
-class Captchas(VisionDataset):
-    """Captchas as a torchvision data set; item ``i`` is (image (1, H, W) uint8 0..255, text), after the transforms.
+class Captchas(Dataset[tuple[Tensor, str]]):
+    """Captchas as a torch data set; item ``i`` is (image (1, H, W) uint8, 0 black to 255 white; text).
 
     ``images`` (N, 1, H, W) uint8, ``texts`` and ``names`` (file names) belong together by position. ``source`` is "real" or
-    "synthetic"; ``contents`` says in a line for people what the images are. The transforms are VisionDataset's: ``transform``
-    gets the image, ``target_transform`` the text, ``transforms`` both.
+    "synthetic"; ``contents`` says in a line for people what the images are.
 
     Raises ``ValueError`` if the lengths differ or ``images`` has another shape or type.
     """
 
-    def __init__(
-        self,
-        images: Tensor,
-        texts: Sequence[str],
-        names: Sequence[str],
-        source: str,
-        contents: str,
-        transforms: Callable[[Tensor, str], Any] | None = None,
-        transform: Callable[[Tensor], Any] | None = None,
-        target_transform: Callable[[str], Any] | None = None,
-    ) -> None:
-        super().__init__(None, transforms, transform, target_transform)  # no root: paths would end up in notebooks
+    def __init__(self, images: Tensor, texts: Sequence[str], names: Sequence[str], source: str, contents: str) -> None:
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 1:
             raise ValueError(f"images must be uint8 (N, 1, H, W), got {images.dtype} {tuple(images.shape)}.")
         if not len(images) == len(texts) == len(names):
@@ -53,16 +39,15 @@ class Captchas(VisionDataset):
     def __len__(self) -> int:
         return len(self.texts)
 
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        image, text = self.images[index], self.texts[index]
-        return (image, text) if self.transforms is None else self.transforms(image, text)
+    def __getitem__(self, index: int) -> tuple[Tensor, str]:
+        return self.images[index], self.texts[index]
 
     def __repr__(self) -> str:
         height, width = self.images.shape[2:]
         return f"Captchas({len(self):,} {self.source} images of {width} x {height} pixels; {self.contents})"
 
     def subset(self, indices: Iterable[int]) -> Captchas:
-        """The captchas at these positions, in this order, with the same transforms. Raises ``IndexError``."""
+        """The captchas at these positions, in this order. Raises ``IndexError``."""
         chosen = indices.tolist() if isinstance(indices, (Tensor, np.ndarray)) else list(indices)
         if any(isinstance(i, bool) for i in chosen):
             raise IndexError(f"Got {len(chosen)} positions that are True or False; whole numbers were expected.")
@@ -72,9 +57,7 @@ class Captchas(VisionDataset):
             raise IndexError(f"There are {len(self):,} captchas, so positions run from 0 to {len(self) - 1}; got {outside[:3]}.")
         contents = self.contents if self.contents.startswith("a part of ") else f"a part of {self.contents}"
         texts, names = [self.texts[i] for i in chosen], [self.names[i] for i in chosen]
-        part = Captchas(self.images[chosen], texts, names, self.source, contents)
-        part.transforms, part.transform, part.target_transform = self.transforms, self.transform, self.target_transform
-        return part
+        return Captchas(self.images[chosen], texts, names, self.source, contents)
 
     def cycle(self, number: int, size: int) -> Captchas:
         """The ``size`` images of epoch ``number`` (from 0), taken in order; after the last image comes the first again."""
@@ -83,17 +66,12 @@ class Captchas(VisionDataset):
         return self.subset(i % len(self) for i in range(number * size, (number + 1) * size))
 
     def joined(self, other: Captchas) -> Captchas:
-        """These captchas, then the other ones, with the transforms and the source of these.
-
-        Raises ``ValueError`` if their images differ in size.
-        """
+        """These captchas, then the other ones, with the source of these. Raises ``ValueError`` if their images differ in size."""
         if self.images.shape[1:] != other.images.shape[1:]:
             sizes = [f"{captchas.images.shape[3]} x {captchas.images.shape[2]}" for captchas in (self, other)]
             raise ValueError(f"Images of {sizes[0]} and of {sizes[1]} pixels can't be joined; load them at one size.")
         images, contents = torch.cat([self.images, other.images]), f"{self.contents}, and {len(other):,} {other.contents}"
-        both = Captchas(images, self.texts + other.texts, self.names + other.names, self.source, contents)
-        both.transforms, both.transform, both.target_transform = self.transforms, self.transform, self.target_transform
-        return both
+        return Captchas(images, self.texts + other.texts, self.names + other.names, self.source, contents)
 
     def fingerprint(self) -> str:
         """16 hex digits of the SHA-256 of shape, pixels and texts, in order: equal only for the same data."""
@@ -129,3 +107,8 @@ def split(captchas: Captchas, sizes: Sequence[int], seed: int = 42) -> tuple[Cap
 def shrink(image: Image.Image, width: int, height: int) -> np.ndarray:
     """Grey pixels (height, width), uint8. Resized before turning grey, as in the reported experiments."""
     return np.array(image.resize((width, height)).convert("L"))
+
+
+def to_tensor(pictures: Sequence[np.ndarray]) -> Tensor:
+    """Images (N, 1, H, W) uint8 from the grey pixels (H, W) of each picture, all of one size."""
+    return torch.from_numpy(np.stack(pictures)).unsqueeze(1)

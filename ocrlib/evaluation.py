@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ocrlib.captchas import Captchas, shrink
+from ocrlib.captchas import Captchas, shrink, to_tensor
 from ocrlib.checkpoints import TrainedModel
-from ocrlib.data.images import MIN_SIDE, plain, read_image
+from ocrlib.data.images import MIN_SIDE, read_image, to_standard_mode
 from ocrlib.networks import HEIGHT
 from ocrlib.objectives import Objective, objective_of
 
@@ -210,7 +210,7 @@ def as_tensor(images: Readable | Iterable[Readable] | Captchas | Tensor, width: 
     if isinstance(images, (str, os.PathLike, Image.Image)):
         images = [images]
     found = [_pixels(image, width) for image in images]
-    return torch.from_numpy(np.stack(found)).unsqueeze(1) if found else torch.empty(0, 1, HEIGHT, width, dtype=torch.uint8)
+    return to_tensor(found) if found else torch.empty(0, 1, HEIGHT, width, dtype=torch.uint8)
 
 
 def _pixels(image: Readable, width: int) -> np.ndarray:
@@ -220,7 +220,7 @@ def _pixels(image: Readable, width: int) -> np.ndarray:
         raise ValueError(f"A file's path or a picture (PIL.Image) was expected, got {type(image).__name__}.")
     if min(image.size) < MIN_SIDE:
         raise ValueError(f"A picture of {image.width} x {image.height} pixels; at least {MIN_SIDE} a side were expected.")
-    return shrink(plain(image)[0], width, HEIGHT)
+    return shrink(to_standard_mode(image)[0], width, HEIGHT)
 
 
 def moving_average(values: Sequence[float], window: int) -> np.ndarray:

@@ -133,7 +133,11 @@ class CTC(Objective):
 
     def confidence(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
         """``(N,)`` float64: the probability of each text, summed over all its paths. ``texts`` may be any."""
-        return confidences(logits, texts, self.alphabet)
+        log_probs = logits.detach().cpu().double().log_softmax(2)
+        targets, target_lengths = self.alphabet.encode_batch(texts)
+        input_lengths = torch.full((len(texts),), len(logits))
+        losses = F.ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=self.alphabet.blank, reduction="none")
+        return (-losses).exp()
 
     def misfits(self, model: Network, width: int, texts: Sequence[str]) -> list[str]:
         longest = max(texts, key=ctc_min_steps)
@@ -220,12 +224,3 @@ OBJECTIVES: dict[str, type[Objective]] = {"CTC": CTC, "CrossEntropy": CrossEntro
 def objective_of(network: Network, alphabet: Alphabet) -> Objective:
     """The objective that a network was made for."""
     return OBJECTIVES[network.objective](alphabet)
-
-
-def confidences(logits: Tensor, texts: Sequence[str], alphabet: Alphabet) -> Tensor:
-    """``(N,)`` float64 in 0..1: P(text), over all its paths, that the logits ``(T, N, C)`` give to each of N readings."""
-    log_probs = logits.detach().cpu().double().log_softmax(2)
-    targets, target_lengths = alphabet.encode_batch(texts)
-    input_lengths = torch.full((len(texts),), len(logits))
-    losses = F.ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=alphabet.blank, reduction="none")
-    return (-losses).exp()

@@ -1,11 +1,10 @@
-"""Symbols to class indices and back."""
+"""Texts: an alphabet (symbols to class indices and back), counts over texts, and where two texts differ."""
 
 from __future__ import annotations
 
 import string
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -94,41 +93,6 @@ def ctc_min_steps(text: str) -> int:
     return len(text) + equal_neighbours(text)
 
 
-class ChiSquared(NamedTuple):
-    """The result of `chi_squared_symbols`: the statistic, its degrees of freedom and the p-value."""
-
-    statistic: float
-    degrees: int
-    p: float
-
-
-def expected_shares(slots: str) -> dict[str, float]:
-    """The share of each symbol, from 0 to 1, when every character of `slots` is drawn equally often."""
-    if not slots:
-        raise ValueError("slots is empty; expected the characters that texts are drawn from, such as 'abcc'.")
-    return {symbol: count / len(slots) for symbol, count in symbol_frequencies([slots]).items()}
-
-
-def chi_squared_symbols(texts: Iterable[str], slots: str) -> ChiSquared:
-    """Pearson's chi-squared test: were the symbols of `texts` drawn from `slots`, each slot equally often?
-
-    A symbol that stands twice in `slots` is expected twice as often. A small p-value speaks against it.
-    Raises ValueError when a text holds a symbol that no slot can give, or when there is nothing to test.
-    """
-    from scipy.stats import chisquare  # only here: importing scipy.stats takes about a second
-
-    shares = expected_shares(slots)
-    counts = symbol_frequencies(texts)
-    total = sum(counts.values())
-    strange = sorted(set(counts) - set(shares))
-    if strange:
-        raise ValueError(f"The texts hold {strange}, which slots={slots!r} can never give; add them to slots.")
-    if total == 0 or len(shares) < 2:
-        raise ValueError(f"The test needs at least one text and two different slots; got {total} symbols and slots={slots!r}.")
-    result = chisquare([counts.get(symbol, 0) for symbol in shares], [share * total for share in shares.values()])
-    return ChiSquared(float(result.statistic), len(shares) - 1, float(result.pvalue))
-
-
 def align(predicted: str, true: str) -> list[tuple[str, str]]:
     """Pair the symbols of two texts with as few edits as possible; "" stands for a missing symbol.
 
@@ -155,6 +119,7 @@ def align(predicted: str, true: str) -> list[tuple[str, str]]:
             j -= 1
             pairs.append(("", true[j]))
     return pairs[::-1]
+
 
 _NAMED = 3  # spelled out; more would bury the message
 

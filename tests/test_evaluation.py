@@ -10,7 +10,6 @@ from toys import ALPHABET, ToyCE, ToyCTC, toy_captchas
 
 from ocrlib import CTC, Alphabet, BadImage, Captchas, CrossEntropy, TrainedModel, evaluate, read
 from ocrlib.evaluation import binomial_interval, predict
-from ocrlib.objectives import confidences
 
 
 class Parrot(nn.Module):
@@ -162,7 +161,7 @@ def test_a_confidence_is_the_probability_of_the_text():
         model = TrainedModel(kind().eval(), ABC, 24)
         found, logits = read(captchas, model), predict(model.network, captchas.images)
         if kind is ToyCTC:
-            expected = confidences(logits, [text.text for text in found], ABC).tolist()
+            expected = CTC(ABC).confidence(logits, [text.text for text in found]).tolist()
         else:
             expected = [float(row.double().softmax(1).amax(1).prod()) for row in logits.transpose(0, 1)]
         assert [text.confidence for text in found] == pytest.approx(expected)

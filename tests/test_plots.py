@@ -12,7 +12,9 @@ import torch
 from PIL import Image
 
 from ocrlib import plots as live
-from ocrlib.data.plots import (
+from ocrlib.evaluation import History
+from ocrlib.plots import BLACK, RED, Figure, LivePlot, in_ipython, plot_losses, plot_mistakes, plot_samples
+from ocrlib.studies.exploration import (
     plot_ink,
     plot_lengths,
     plot_neighbours,
@@ -20,8 +22,6 @@ from ocrlib.data.plots import (
     plot_real_and_generated,
     plot_symbol_frequencies,
 )
-from ocrlib.evaluation import History
-from ocrlib.plots import BLACK, RED, Figure, LivePlot, in_ipython, plot_losses, plot_mistakes, plot_samples
 
 
 class FakeCaptchas(SimpleNamespace):

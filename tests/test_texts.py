@@ -9,11 +9,9 @@ import torch
 from ocrlib import Alphabet
 from ocrlib.texts import (
     align,
-    chi_squared_symbols,
     count_equal_neighbours,
     ctc_min_steps,
     equal_neighbours,
-    expected_shares,
     symbol_frequencies,
 )
 
@@ -79,36 +77,6 @@ def test_ctc_min_steps_is_the_shortest_path_that_decodes_to_the_text(text):
 
     shortest = next(steps for steps in range(1, 7) if any(decodes(path) for path in product("-ab", repeat=steps)))
     assert ctc_min_steps(text) == shortest
-
-
-def test_a_slot_that_stands_twice_is_expected_twice():
-    shares = expected_shares(SLOTS)
-    assert len(shares) == 19 and shares["n"] == 0.1 and shares["m"] == 0.05
-    with pytest.raises(ValueError, match="slots is empty"):
-        expected_shares("")
-
-
-def test_chi_squared_by_hand():
-    # 12 symbols from "aab": 8 a and 4 b expected, 6 and 6 found: 4/8 + 4/4 = 1.5 with one degree of freedom.
-    result = chi_squared_symbols(["aaabbb", "aaabbb"], "aab")
-    assert result.statistic == pytest.approx(1.5) and result.degrees == 1
-    assert result.p == pytest.approx(0.2207, abs=1e-4)  # from a table of the distribution
-
-
-def test_chi_squared_counts_symbols_that_never_occur():
-    assert chi_squared_symbols(["aaaa"], "ab").statistic == pytest.approx(4)
-
-
-def test_chi_squared_tells_even_from_skewed():
-    assert chi_squared_symbols([SLOTS] * 100, SLOTS).p == pytest.approx(1)
-    assert chi_squared_symbols([SLOTS] * 100, "".join(sorted(set(SLOTS)))).p < 1e-6
-
-
-def test_chi_squared_refuses_what_it_cannot_test():
-    with pytest.raises(ValueError, match=r"\['z'\].*slots='ab'"):
-        chi_squared_symbols(["abz"], "ab")
-    with pytest.raises(ValueError, match="at least one text"):
-        chi_squared_symbols([], "ab")
 
 
 def test_alignment_of_a_merged_repeat_and_of_nothing():

@@ -334,7 +334,8 @@ def test_images_can_come_from_a_function_of_the_epochs_number():
     assert by_function.digest() == given.digest() and torch.equal(weights(other), weights(model))
     asked, parts = [], [TRAIN.subset(range(4)), TRAIN.subset(range(4, 12))]
     model, objective, optimizer = make()
-    history = fit(model, objective, lambda n: asked.append(n) or parts[n % 2], TEST, optimizer, epochs=3, batch_size=4, live=False)
+    source = lambda n: asked.append(n) or parts[n % 2]  # noqa: E731
+    history = fit(model, objective, source, TEST, optimizer, epochs=3, batch_size=4, live=False)
     assert asked == [0, 1, 2] and history.steps_per_epoch == [1, 2, 1]
     fit(model, objective, lambda n: asked.append(n) or TRAIN, TEST, optimizer, epochs=1, history=history, **sources)
     assert asked[-1] == 3

@@ -1,1 +1,1 @@
-"""What notebook 05 teaches: CTC's alignments, decoding, a network's answers while it learns, and their figures."""
+"""CTC step by step, as in notebook 05: alignments, decoding, logits kept during training, and their figures."""

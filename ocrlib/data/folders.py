@@ -1,191 +1,239 @@
-"""A folder of labelled images, read in one go.
+"""Reads a folder, or an archive, of labelled images.
 
-A file's stem is its label: ``226md.png`` shows ``226md``. Everything that is wrong in a folder is gathered first and then
-reported at once, so that nobody has to mend a thousand files one error at a time. Nothing is ever written there.
+A file's stem is its label: ``226md.png`` shows ``226md``. All faults in a folder are reported in one error; no file is changed.
+From an archive only PNG and JPEG files are taken, each by its bare name: paths that lead elsewhere and links do no harm.
 """
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
+import struct
+import tarfile
+import zipfile
+import zlib
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PureWindowsPath
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
-import numpy as np
+from torch import Tensor
 
+from ocrlib.captchas import to_tensor
 from ocrlib.data.images import SUFFIXES, Picture, read_image
 from ocrlib.texts import Alphabet, first_few
 
 ARCHIVE_SUFFIXES = (".zip", ".tar.gz", ".tgz")
-_NAMED = 5  # bad files spelled out; the rest is counted
+MAX_BYTES = 200_000_000  # of an unpacked archive; the published set has 9 million
+_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, struct.error, EOFError, UnicodeError)
+_NAMED = 5  # faulty files spelled out in an error; the others are counted
 
 
-@dataclass(frozen=True)
-class LabelledImages:
-    """``pixels`` (N, H, W) uint8 with ``names``, ``texts`` and ``hashes`` (see ``images.pixel_hash``), sorted by name.
+class BadArchive(ValueError):
+    """An archive that is damaged, too large or not usable here; the message says which."""
 
-    ``remarks`` are sentences for people: what was left out or had to be changed.
-    """
+
+class LabelledImages(NamedTuple):
+    """``images`` (N, 1, H, W) uint8 with ``names``, ``texts`` and ``hashes`` (see `pixel_hash`), sorted by name; and
+    ``remarks``, sentences on what was left out or converted."""
 
     names: list[str]
     texts: list[str]
-    pixels: np.ndarray
+    images: Tensor
     hashes: list[str]
-    remarks: list[str] = field(default_factory=list)
+    remarks: list[str]
 
 
-def read_folder(folder: str | Path, width: int, height: int) -> LabelledImages:
-    """Read every PNG and JPEG file of a folder, shrunk to ``width`` x ``height`` pixels.
+def read_folder(place: str | Path, width: int, height: int) -> LabelledImages:
+    """Reads every PNG and JPEG file of a folder or an archive, resized to ``width`` x ``height`` pixels.
 
     Raises ``FileNotFoundError`` (missing or without images), ``NotADirectoryError``, ``PermissionError``, and ``ValueError``
-    that lists the first unusable files with their number: no images, labels outside the alphabet, two files of one stem.
+    for an archive that cannot be unpacked, and for unusable files, of which it lists the first: no images, labels outside the
+    alphabet, two files of one stem.
     """
-    files, remarks = list_images(Path(folder))
-    complaints = _check_labels(files)
-    # Pillow lets go of Python's lock while it decodes, so a few threads help; more than four only wait for each other.
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        results = list(pool.map(lambda file: try_read(file, width, height), files))
-    for file, result in zip(files, results):
-        if isinstance(result, Exception):
-            complaints.setdefault(file.name, str(result))
-    if complaints:
-        raise ValueError(report(folder, complaints, len(files)))
-    names = [file.name for file in files]
-    remarks += _remarks_on(names, results)
-    pixels = np.stack([picture.pixels for picture in results])
-    return LabelledImages(names, [file.stem for file in files], pixels, [p.hash for p in results], remarks)
+    place = Path(place)
+    if place.is_file() and place.name.lower().endswith(ARCHIVE_SUFFIXES):
+        with TemporaryDirectory() as work:
+            remarks = unpack(place, Path(work, "images"))
+            found = read_folder(Path(work, "images"), width, height)
+            return found._replace(remarks=[*remarks, *found.remarks])
+    files, remarks = list_images(place)
+    pictures = read_files(place, files, _label_faults(files), width, height)
+    names, hashes = [file.name for file in files], [picture.hash for picture in pictures]
+    remarks += _remarks_on(names, pictures)
+    return LabelledImages(names, [file.stem for file in files], to_tensor([p.pixels for p in pictures]), hashes, remarks)
 
 
-def try_read(file: Path, width: int, height: int) -> Picture | Exception:
-    """What `read_image` finds in a file, or the error that it raises."""
-    try:
-        return read_image(file, width, height)
-    except (OSError, ValueError) as error:
-        return error
+def list_images(folder: Path, labels: Path | None = None, look_inside: bool = True) -> tuple[list[Path], list[str]]:
+    """The image files of a folder, sorted by name, and remarks on what else lies there, a file ``labels`` excepted.
 
-
-def list_images(folder: Path, inside: bool = True, labels: Path | None = None) -> tuple[list[Path], list[str]]:
-    """Image files of a folder, sorted by name, and remarks on all else but a file ``labels``. Raises as `read_folder` does."""
+    If the folder has no images, but one folder inside it has, those are taken. Raises as `read_folder` does.
+    """
     entries = _entries(folder)
-    folders = [entry for entry in entries if entry.is_dir()]
-    files = [entry for entry in entries if _looks_like_image(entry)]
-    read_otherwise = labels and labels.resolve()
-    strangers = {entry.name for entry in entries if entry.resolve() != read_otherwise} - {file.name for file in files}
-    others = sorted(name + ("/" if (folder / name).is_dir() else "") for name in strangers)
+    files = [entry for entry in entries if _is_image(entry)]
+    folders = [entry for entry in entries if entry.is_dir() and not _is_hidden(entry)]
+    names = {file.name for file in files}
+    again = {entry: n for entry in folders if (n := len(names & {inside.name for inside in _entries(entry)}))}
+    known = {*files, *again, *(entry for entry in entries if labels and entry.resolve() == labels.resolve())}
+    others = sorted(entry.name + "/" * entry.is_dir() for entry in entries if entry not in known)
     if files:
-        again = _doubled(folders, files)
-        others = [name for name in others if name.rstrip("/") not in again]
-        remarks = [f"The folder {name} in {folder} holds {n:,} of the same names again (as the Kaggle archive does): "
-                   "each image was read once." for name, n in again.items()]  # fmt: skip
+        why = "of the same names again (as the Kaggle archive does): each image was read once."
+        remarks = [f"The folder {entry.name} in {folder} holds {n:,} {why}" for entry, n in again.items()]
         if others:
             remarks.append(f"Left out of {folder}, because only PNG and JPEG files are read: {first_few(others)}.")
         return files, remarks
-    filled = [entry for entry in folders if not _hidden(entry.name) and any(map(_looks_like_image, _entries(entry)))]
-    if inside and len(filled) == 1:
-        files, remarks = list_images(filled[0], inside=False, labels=labels)
+    filled = [entry for entry in folders if any(map(_is_image, _entries(entry)))]
+    if look_inside and len(filled) == 1:
+        files, remarks = list_images(filled[0], labels, look_inside=False)
         return files, [f"{folder} holds no images itself; those of {filled[0].name}/ inside it were read.", *remarks]
-    raise FileNotFoundError(_no_images(folder, others, filled))
+    why = f"{folder} holds no images; PNG or JPEG files named by their text (226md.png) were expected. "
+    if filled:
+        why += f"Name one of the folders in it that do: {first_few([entry.name for entry in filled])}."
+    elif archives := [name for name in others if name.lower().endswith(ARCHIVE_SUFFIXES)]:
+        why += f"Unpack {archives[0]}, or name the archive itself: root={str(folder / archives[0])!r}."
+    else:
+        why += f"It holds {first_few(others)}." if others else "It is empty."
+    raise FileNotFoundError(why)
+
+
+def read_files(folder: str | Path, files: list[Path], faults: dict[str, str], width: int, height: int) -> list[Picture]:
+    """Reads image files of a folder, in their order, each resized to ``width`` x ``height`` pixels.
+
+    ``faults`` (file name -> sentence) are known already. Raises ``ValueError`` that counts all faulty files and lists the first.
+    """
+
+    def read(file: Path) -> Picture | Exception:
+        try:
+            return read_image(file, width, height)
+        except (OSError, ValueError) as error:
+            return error
+
+    # Pillow releases Python's lock while it decodes, so a few threads help; more than four only wait for each other.
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        results = list(pool.map(read, files))
+    unreadable = {file.name: str(result) for file, result in zip(files, results) if isinstance(result, Exception)}
+    if faults := {**unreadable, **faults}:
+        total = len({file.name for file in files} | faults.keys())
+        lines = [f"{len(faults):,} of {total:,} files in {folder} cannot be used:"]
+        lines += [f"  {faults[name]}" for name in sorted(faults)[:_NAMED]]
+        if len(faults) > _NAMED:
+            lines.append(f"  ... and {len(faults) - _NAMED:,} more.")
+        raise ValueError("\n".join([*lines, "No file was changed."]))
+    return results
 
 
 def _entries(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir(), key=lambda entry: entry.name)
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f"There is no folder {folder}. A folder of captcha images was expected: check the spelling."
-        ) from None
+        why = f"There is no folder {folder}. A folder of captcha images was expected: check the spelling."
+        raise FileNotFoundError(why) from None
     except NotADirectoryError:
-        raise NotADirectoryError(
-            f"{folder} is a file; a folder of captcha images (or a {', '.join(ARCHIVE_SUFFIXES)} archive of it) was expected. "
-            "Name the folder the file lies in."
-        ) from None
+        expected = f"a folder of captcha images (or a {', '.join(ARCHIVE_SUFFIXES)} archive of it) was expected"
+        raise NotADirectoryError(f"{folder} is a file; {expected}. Name the folder the file lies in.") from None
     except PermissionError:
-        raise PermissionError(
-            f"The folder {folder} may not be read. Ask its owner for permission, or change it (chmod +rx)."
-        ) from None
+        why = f"The folder {folder} may not be read. Ask its owner for permission, or change it (chmod +rx)."
+        raise PermissionError(why) from None
 
 
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+def _is_hidden(entry: Path) -> bool:
+    return entry.name.startswith(".") or entry.name == "__MACOSX"
 
 
-def _looks_like_image(entry: Path) -> bool:
-    return entry.suffix.lower() in SUFFIXES and not _hidden(entry.name) and not entry.is_dir()
+def _is_image(entry: Path) -> bool:
+    return entry.suffix.lower() in SUFFIXES and not _is_hidden(entry) and not entry.is_dir()
 
 
-def _doubled(folders: list[Path], files: list[Path]) -> dict[str, int]:
-    """Sub-folders that repeat this folder's names, and how many of them."""
-    names = {file.name for file in files}
-    repeats = {entry.name: len(names & {f.name for f in _entries(entry)}) for entry in folders if not _hidden(entry.name)}
-    return {name: n for name, n in repeats.items() if n}
-
-
-def _no_images(folder: Path, others: list[str], filled: list[Path]) -> str:
-    text = f"{folder} holds no images; PNG or JPEG files named by their text (226md.png) were expected. "
-    archives = [name for name in others if name.lower().endswith(ARCHIVE_SUFFIXES)]
-    if filled:
-        return text + f"Name one of the folders in it that do: {first_few([entry.name for entry in filled])}."
-    if archives:
-        return text + f"Unpack {archives[0]}, or name the archive itself: root={str(folder / archives[0])!r}."
-    return text + (f"It holds {first_few(others)}." if others else "It is empty.")
-
-
-def _check_labels(files: list[Path]) -> dict[str, str]:
-    """File name -> complaint, for the files whose stem cannot be a label."""
+def _label_faults(files: list[Path]) -> dict[str, str]:
+    """File name -> what is wrong with its stem as a label, for the files that have such a fault."""
     symbols = Alphabet().symbols
-    stems = Counter(file.stem for file in files)
-    lengths = Counter(len(file.stem) for file in files)
+    stems, lengths = Counter(file.stem for file in files), Counter(len(file.stem) for file in files)
     usual = max(lengths, key=lambda length: (lengths[length], length == 5))
-    complaints = {}
+    faults = {}
     for file in files:
-        stem = file.stem
+        name, stem = file.name, file.stem
         if wrong := set(stem) - set(symbols):
-            complaints[file.name] = (
-                f"{file.name} is not named by its text: it has {_describe(wrong)}, only {symbols} are known. "
-                f"Rename it{f' to {stem.lower()}{file.suffix}' if not set(stem.lower()) - set(symbols) else ''}, or move it out."
-            )
+            new = "" if set(stem.lower()) - set(symbols) else f" to {stem.lower()}{file.suffix}"
+            what = f"it has {ascii(''.join(sorted(wrong)))}, only {symbols} are known"
+            faults[name] = f"{name} is not named by its text: {what}. Rename it{new}, or move it out."
         elif len(stem) != usual:
-            complaints[file.name] = (
-                f"{file.name} has a text of {len(stem)} symbols, the other names have {usual}. Rename it, or move it out."
-            )
+            faults[name] = f"{name} has a text of {len(stem)} symbols, the other names have {usual}. Rename it, or move it out."
         elif stems[stem] > 1:
-            complaints[file.name] = f"{file.name} is one of {stems[stem]} files with the stem {stem}. Keep one of them."
-    return complaints
-
-
-def _describe(wrong: set[str]) -> str:
-    if not all(symbol.isascii() for symbol in wrong):
-        return f"symbols that are not ASCII ({ascii(''.join(sorted(wrong)))})"
-    if " " in wrong:
-        return "a space"
-    if all(symbol.isupper() for symbol in wrong):
-        return f"upper-case letters ({''.join(sorted(wrong))})"
-    return f"symbols outside the alphabet ({''.join(sorted(wrong))})"
-
-
-def report(folder: str | Path, complaints: dict[str, str], total: int) -> str:
-    """The first complaints, by file name, of a folder of ``total`` files, and how many more there are."""
-    lines = [f"  {complaint}" for complaint in list(complaints.values())[:_NAMED]]
-    more = len(complaints) - _NAMED
-    if more > 0:
-        lines.append(f"  ... and {more:,} more.")
-    return "\n".join([f"{len(complaints):,} of {total:,} files in {folder} cannot be used:", *lines, "No file was changed."])
+            faults[name] = f"{name} is one of {stems[stem]} files with the stem {stem}. Keep one of them."
+    return faults
 
 
 def _remarks_on(names: list[str], pictures: list[Picture]) -> list[str]:
-    """One sentence for each kind of oddity, so that a thousand palette images make one warning and not a thousand."""
+    """One sentence for each kind of conversion, with the first names, and one for equal pictures."""
     by_remark: dict[str, list[str]] = {}
     by_hash: dict[str, list[str]] = {}
     for name, picture in zip(names, pictures):
         by_hash.setdefault(picture.hash, []).append(name)
         for remark in picture.remarks:
             by_remark.setdefault(remark, []).append(name)
-    same = [names for names in by_hash.values() if len(names) > 1]
     remarks = [f"{remark[0].upper()}{remark[1:]}: {first_few(which)}." for remark, which in by_remark.items()]
-    if same:
+    if same := [" = ".join(which) for which in by_hash.values() if len(which) > 1]:
         remarks.append(
-            f"{first_few([' = '.join(names) for names in same])}: the same picture under several labels. "
-            "Keep the right one, or a test image may be trained on."
+            f"{first_few(same)}: the same picture under several labels. Keep the right one, or a test image may be trained on."
         )
     return remarks
+
+
+def unpack(archive: str | Path, folder: str | Path) -> list[str]:
+    """Unpacks the images of a .zip or .tar.gz file into a new folder; returns remarks for people.
+
+    A name that comes twice (the Kaggle archive holds all images in two folders) is read once if the bytes are the same.
+    Raises ``BadArchive`` (a ``ValueError``) for two different images of one name, for more than ``MAX_BYTES`` of content, and
+    for a file that is damaged, cut off, locked with a password or no archive at all.
+    """
+    archive, folder = Path(archive), Path(folder)
+    folder.mkdir(parents=True)
+    total = again = 0
+    try:
+        for path, size, read in _members(archive):
+            name = PureWindowsPath(path).name  # without / and \ and drive letters
+            if name.startswith(".") or not name.isprintable() or not name.lower().endswith(SUFFIXES):
+                continue
+            total += size
+            if total > MAX_BYTES:
+                raise BadArchive(f"it unpacks to more than {MAX_BYTES:,} bytes")
+            content, target = read(), folder / name
+            if not target.exists():
+                target.write_bytes(content)
+            elif target.read_bytes() == content:
+                again += 1
+            else:
+                raise BadArchive(f"it holds two different images named {name}")
+    except BadArchive as error:
+        raise BadArchive(f"{archive.name} was not unpacked: {error}. Get it again from a place you trust.") from error
+    except _DAMAGE as error:
+        raise BadArchive(f"{archive.name} is damaged or cut off ({error}). Download it again.") from error
+    except RuntimeError as error:  # zipfile raises it for a password, and for a compression it does not know
+        raise BadArchive(f"{archive.name} cannot be opened ({error}). An archive without a password was expected.") from error
+    return [f"{archive.name} holds {again:,} images twice (as the Kaggle archive does): each was read once."] if again else []
+
+
+def _members(archive: Path) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
+    """Path, size in bytes and a function that reads the content, for each plain file in the archive."""
+    with open(archive, "rb") as file:
+        start = file.read(16)  # the content decides, because servers send login pages under any name
+        file.seek(0)
+        if start[:2] == b"PK":
+            with zipfile.ZipFile(file) as unzipped:
+                for member in unzipped.infolist():
+                    if not member.is_dir():
+                        yield member.filename, member.file_size, partial(unzipped.read, member)
+        elif start[:2] == b"\x1f\x8b":
+            content = gzip.GzipFile(fileobj=file).read(MAX_BYTES + 1)  # at once, to bound headers and skipped members too
+            if len(content) > MAX_BYTES:
+                raise BadArchive(f"it unpacks to more than {MAX_BYTES:,} bytes")
+            with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as opened:
+                for info in opened:
+                    if info.isfile():
+                        yield info.name, info.size, lambda info=info: opened.extractfile(info).read()
+        else:
+            raise BadArchive(f"it is no zip or tar.gz archive (it begins with {start!r})")

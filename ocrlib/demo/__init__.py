@@ -1,1 +1,1 @@
-"""For showing and shipping: widgets for notebooks, ONNX files."""
+"""Demonstrations: widgets for notebooks, and ONNX files for programs without torch."""

@@ -1,15 +1,15 @@
-"""Sliders under a picture, for notebooks whose kernel is running."""
+"""Widgets for notebooks with a running kernel: sliders that choose a figure; boxes that read a typed text or an image file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from html import escape
 from io import BytesIO
 from itertools import count
-from typing import Any
 
 import numpy as np
-from ipywidgets import HTML, Button, FileUpload, HBox, Image, SelectionSlider, Text, VBox
+from ipywidgets import HTML, Button, DOMWidget, FileUpload, HBox, Image, SelectionSlider, Text, VBox
 from PIL import Image as PillowImage
 
 from ocrlib.checkpoints import TrainedModel
@@ -18,58 +18,39 @@ from ocrlib.evaluation import Readable, as_tensor, predict, read
 from ocrlib.plots import Figure
 from ocrlib.synthetic.generator import SYMBOLS, render_captcha
 
-
-def explore(draw: Callable[..., Figure], **choices: Sequence[Any]) -> VBox:
-    """A slider for each named list of choices, and the figure that ``draw(name=choice, ...)`` gives for them.
-
-    It begins with the first of each. A figure is drawn when it is first asked for, and kept. Under it stands in words what it
-    shows. The widget moves only where a kernel runs: put a fixed picture beside it that says the same.
-
-    Raises ``ValueError`` without choices, or for an empty list of them.
-    """
-    empty = [name for name, values in choices.items() if not len(values)]
-    if empty or not choices:
-        raise ValueError(f"Each slider needs at least one choice; there is none for {empty or 'any'}.")
-    sliders = {
-        name: SelectionSlider(
-            options=[(str(value), place) for place, value in enumerate(values)], description=name, continuous_update=False
-        )
-        for name, values in choices.items()
-    }
-    picture, words = Image(format="png"), HTML()
-    kept: dict[tuple[Any, ...], tuple[bytes, str]] = {}
-
-    def show(change: object = None) -> None:
-        chosen = {name: choices[name][slider.index] for name, slider in sliders.items()}
-        key = tuple(slider.index for slider in sliders.values())
-        if key not in kept:
-            figure = draw(**chosen)
-            kept[key] = figure.bundle()[0]["image/png"], figure.alt
-        picture.value, words.value = kept[key][0], f"<small>{escape(kept[key][1])}</small>"
-
-    for slider in sliders.values():
-        slider.observe(show, names="index")
-    show()
-    return VBox([*sliders.values(), picture, words])
-
-LENGTH = 5  # symbols that the pretrained network has learnt to expect
+LENGTH = 5  # symbols: the pretrained network was trained on texts of this length
 LARGEST = 4_000_000  # bytes of a file; a captcha has 10,000
 
 
-def plot_reading(image: Readable, model: TrainedModel) -> Figure:
-    """An image at the size the network sees, under what it says at each of its steps, and what that reads as.
+def explore(draw: Callable[..., Figure], **choices: Sequence[object]) -> VBox:
+    """A slider for each named list of choices, and below them the figure that ``draw(name=choice, ...)`` returns.
 
-    Raises as `ocrlib.read` does.
+    The first choice of each list is shown first. Each figure is drawn when it is first chosen, and then kept. Where no kernel
+    runs the sliders do nothing, so put a fixed figure beside them. Raises ``ValueError`` without choices or for an empty list.
     """
+    if not choices or not all(map(len, choices.values())):
+        raise ValueError(f"Each slider needs at least one choice, got {choices}.")
+    sliders = []
+    for name, values in choices.items():
+        options = [(str(value), place) for place, value in enumerate(values)]
+        sliders.append(SelectionSlider(options=options, description=name, continuous_update=False))
+
+    def drawn(*places: int) -> Figure:
+        return draw(**{name: choices[name][place] for name, place in zip(choices, places)})
+
+    return VBox([*sliders, _output(drawn, lambda: [slider.value for slider in sliders], *sliders)])
+
+
+def plot_reading(image: Readable, model: TrainedModel) -> Figure:
+    """The image as the network sees it, the class probabilities at each time step, and the reading. Raises as `read` does."""
     pixels = as_tensor(image, model.width)
     shares = predict(model.network, pixels)[:, 0].softmax(1).cpu()  # (T, C)
     (found,) = read(pixels, model)
-    centres = model.network.step_centres(model.width)
-    return plot_classes({f"read as {found}": shares}, model.alphabet, image=pixels[0], centres=centres)
+    return plot_classes({f"read as {found}": shares}, model.alphabet, pixels[0], model.network.step_centres(model.width))
 
 
 def draw_text(text: str, seed: int = 0) -> PillowImage.Image:
-    """A text as a captcha. Raises ``ValueError`` for another number of symbols than five, or one that captchas don't have."""
+    """A text as a captcha. Raises ``ValueError`` if it has not five symbols, or a symbol that captchas don't have."""
     text = text.strip()
     strange = sorted(set(text) - set(SYMBOLS))
     if strange or len(text) != LENGTH:
@@ -79,26 +60,18 @@ def draw_text(text: str, seed: int = 0) -> PillowImage.Image:
 
 
 def type_and_read(model: TrainedModel, text: str = "cd5ff") -> VBox:
-    """A box to type in: the text is drawn as a captcha, with other noise curves each time, and read; a button draws it again."""
+    """A box for a text, which is drawn as a captcha and read. A button draws it again, with other noise curves."""
     box, again = Text(value=text, description="text", continuous_update=False), Button(description="draw it again")
-    turns = count()
-
-    def draw() -> Figure:
-        return plot_reading(draw_text(box.value, next(turns)), model)
-
-    place, show = _shown(draw)
-    box.observe(lambda change: show(), names="value")
-    again.on_click(lambda button: show())
-    show()
-    return VBox([HBox([box, again]), place])
+    seeds = count()
+    output = _output(lambda *drawn: plot_reading(draw_text(*drawn), model), lambda: (box.value, next(seeds)), box, again)
+    return VBox([HBox([box, again]), output])
 
 
 def drop_and_read(model: TrainedModel) -> VBox:
-    """A button that takes an image file, from wherever the browser runs, and reads it."""
+    """A button that uploads an image file from the reader's computer; the image is read and shown."""
     button = FileUpload(accept="image/*", multiple=False, description="an image file")
 
-    def draw() -> Figure:
-        content = bytes(button.value[0]["content"])
+    def reading(content: bytes) -> Figure:
         if len(content) > LARGEST:
             raise ValueError(f"The file has {len(content):,} bytes; at most {LARGEST:,} were expected. Cut the text out of it.")
         try:
@@ -108,22 +81,30 @@ def drop_and_read(model: TrainedModel) -> VBox:
             raise ValueError("That is no picture that can be read; a PNG or JPEG file was expected.") from error
         return plot_reading(picture, model)
 
-    place, show = _shown(draw)
-    button.observe(lambda change: show() if button.value else None, names="value")
-    return VBox([button, place])
+    return VBox([button, _output(reading, lambda: [bytes(file["content"]) for file in button.value], button)])
 
 
-def _shown(draw: Callable[[], Figure]) -> tuple[VBox, Callable[[], None]]:
-    """A place that is empty at first, and a function that draws the picture there anew, or says in words what went wrong."""
-    picture, words, place = Image(format="png"), HTML(), VBox([])
+def _output(draw: Callable[..., Figure], arguments: Callable[[], Sequence[object]], *controls: DOMWidget) -> VBox:
+    """A box that shows ``draw(*arguments())``, or its ``ValueError`` in words, and does so again when a control is used.
 
-    def show() -> None:
+    Without arguments the box stays as it is, empty at first. The figures of all arguments are kept as PNG.
+    """
+    image, words, box = Image(format="png"), HTML(), VBox([])
+
+    @cache
+    def rendered(*given: object) -> tuple[bytes, str]:
+        figure = draw(*given)
+        return figure.bundle()[0]["image/png"], f"<small>{escape(figure.alt)}</small>"
+
+    def show(event: object = None) -> None:
         try:
-            figure = draw()
+            if given := arguments():
+                image.value, words.value = rendered(*given)
+                box.children = [image, words]
         except ValueError as error:
-            words.value, place.children = f"<b>{escape(str(error))}</b>", [words]
-        else:
-            picture.value = figure.bundle()[0]["image/png"]
-            words.value, place.children = f"<small>{escape(figure.alt)}</small>", [picture, words]
+            words.value, box.children = f"<b>{escape(str(error))}</b>", [words]
 
-    return place, show
+    for control in controls:
+        control.on_click(show) if isinstance(control, Button) else control.observe(show, names="value")
+    show()
+    return box

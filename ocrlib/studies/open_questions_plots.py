@@ -12,7 +12,7 @@ from ocrlib.plots import BLACK, BLUE, RED, Figure, styled
 from ocrlib.studies.intervals import median_interval
 from ocrlib.studies.plots import COLOURS, MARKERS
 from ocrlib.synthetic.generator import symbol_middles
-from ocrlib.synthetic.template_matching import darkness, redraw
+from ocrlib.synthetic.template_matching import darkness, match_template
 
 
 class Field(NamedTuple):
@@ -134,7 +134,7 @@ def plot_redrawn(images: Sequence[Tensor], texts: Sequence[tuple[str, str]], cap
 
 def _differences(image: Tensor, text: str) -> np.ndarray:
     """``(50, 200, 3)`` in 0..1: grey where image and text agree, red for the text alone, blue for the image alone."""
-    dark, ink = darkness(image), redraw(image, text).ink
+    dark, ink = darkness(image), match_template(image, text).ink
     parts = (np.minimum(dark, ink), (0.72, 0.72, 0.72)), (ink - dark, (0.84, 0.2, 0.0)), (dark - ink, (0.0, 0.45, 0.7))
     picture = np.ones((*dark.shape, 3))
     for amount, colour in parts:

@@ -1,1 +1,1 @@
-"""Images made here: the generator of captchas, generated data sets, template matching, serial numbers."""
+"""Images made here: the CAPTCHA generator, generated data sets, template matching, and labels with serial numbers."""

@@ -1,71 +1,49 @@
-"""Generated captchas without end, in chunks: the same ones for a seed, however many processes draw them."""
+"""Generated data sets: chunks without end, and sets of chosen texts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any
 
 import numpy as np
-import torch
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset
 
-from ocrlib.captchas import Captchas, shrink
+from ocrlib.captchas import Captchas, shrink, to_tensor
 from ocrlib.synthetic import generator
-from ocrlib.synthetic.generator import random_text, render_captcha
+from ocrlib.synthetic.generator import image_rng, random_text, render_captcha
 from ocrlib.texts import equal_neighbours
 
 
-class EndlessCaptchas(IterableDataset):
-    """Chunks of ``size`` generated captchas of ``width`` x ``height`` pixels, each a `Captchas`, without end.
+class EndlessCaptchas(Dataset):
+    """Chunks of ``size`` generated captchas of ``width`` x ``height`` pixels, without end: ``[k]`` is chunk k, a `Captchas`.
 
-    Chunk k depends on ``seed`` and k alone. ``faces`` and ``change`` are `render_captcha`'s. Texts are drawn as kaptcha draws
-    them, so now and then one comes again. Iterating draws in this process; `stream` draws ahead in others.
+    Chunk k, counted from 0, depends on ``seed`` and k alone. ``style`` is given to `render_captcha`: ``faces``, ``change``.
+    Texts are drawn as kaptcha draws them, so a text can come more than once. Raises ``ValueError`` for a ``size`` below 1.
     """
 
-    def __init__(
-        self,
-        seed: int,
-        size: int,
-        width: int,
-        height: int = 32,
-        faces: Sequence[int] | None = None,
-        change: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
-    ) -> None:
-        super().__init__()
+    def __init__(self, seed: int, size: int, width: int, height: int = 32, **style: Any) -> None:
         if size < 1:
             raise ValueError(f"size={size}: a chunk needs at least one image.")
-        self.seed, self.size, self.width, self.height = seed, size, width, height
-        self.faces, self.change = faces, change
+        self.seed, self.size, self.width, self.height, self.style = seed, size, width, height, style
 
-    def chunk(self, number: int) -> Captchas:
-        """Chunk ``number``, counted from 0."""
+    def __getitem__(self, number: int) -> Captchas:
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(2, number)))
         texts = [random_text(rng) for _ in range(self.size)]
-        drawn = [render_captcha(text, rng, faces=self.faces, change=self.change) for text in texts]
-        images = torch.from_numpy(np.stack([shrink(image, self.width, self.height) for image in drawn])).unsqueeze(1)
+        pixels = [shrink(render_captcha(text, rng, **self.style), self.width, self.height) for text in texts]
         names = [f"endless-{self.seed}-{number}-{i:05}-{text}" for i, text in enumerate(texts)]
-        return Captchas(images, texts, names, "synthetic", f"chunk {number} of the embedded generator, seed {self.seed}")
-
-    def __iter__(self) -> Iterator[Captchas]:
-        worker = get_worker_info()
-        number, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        while True:
-            yield self.chunk(number)
-            number += step
+        contents = f"chunk {number} of the embedded generator, seed {self.seed}"
+        return Captchas(to_tensor(pixels), texts, names, "synthetic", contents)
 
     def stream(self, workers: int = 0) -> Iterator[Captchas]:
-        """The chunks in order; ``workers`` processes draw them while the caller is at work with the ones before."""
-        ahead = {"prefetch_factor": 2} if workers else {}
-        return iter(DataLoader(self, batch_size=None, num_workers=workers, collate_fn=_as_it_is, **ahead))
-
-
-def _as_it_is(chunk: Captchas) -> Captchas:
-    return chunk
+        """The chunks in order, drawn in ``workers`` other processes while the caller uses the chunks before; 0: in this one."""
+        return iter(DataLoader(self, batch_size=None, sampler=count(), num_workers=workers))
 
 
 def draw_texts(n: int, seed: int, lengths: Sequence[int] = (5,), neighbours: bool = False) -> list[str]:
-    """``n`` distinct texts, drawn as kaptcha draws them, of each length equally often; on request with equal neighbours only.
+    """``n`` distinct random texts, each length equally often; with ``neighbours`` only texts with equal neighbours.
 
-    Raises ``ValueError`` when there are too few such texts to find them by drawing.
+    Raises ``ValueError`` when too few such texts are found.
     """
     rng = np.random.default_rng(seed)
     texts: dict[str, None] = {}  # a dictionary keeps the order
@@ -79,33 +57,27 @@ def draw_texts(n: int, seed: int, lengths: Sequence[int] = (5,), neighbours: boo
 
 
 def draw_captchas(texts: Sequence[str], seed: int, width: int, height: int = 32, curves: bool = True) -> Captchas:
-    """The texts as captchas of ``width`` x ``height`` pixels; with another ``curves``, the same but for the noise curves."""
-    drawn = [shrink(render_captcha(text, _rng(seed, i), curves), width, height) for i, text in enumerate(texts)]
+    """Captchas of chosen texts, ``width`` x ``height`` pixels. ``curves=False`` leaves out the curves and nothing else.
+
+    Image i depends on its text, ``seed`` and i alone. Raises ``ValueError`` as `render_captcha` does.
+    """
+    pixels = [shrink(render_captcha(text, image_rng(seed, i), curves), width, height) for i, text in enumerate(texts)]
     names = [f"drawn-{seed}-{i:06}-{text}" for i, text in enumerate(texts)]
     contents = f"drawn to order by the embedded generator, seed {seed}"
-    return Captchas(torch.from_numpy(np.stack(drawn)).unsqueeze(1), texts, names, "synthetic", contents)
+    return Captchas(to_tensor(pixels), texts, names, "synthetic", contents)
 
 
 def hidden_ink(texts: Sequence[str], seed: int) -> list[list[float]]:
-    """How much of each symbol's ink the noise curves cross in the images of `draw_captchas`: shares, 0 to 1, for each text."""
-    return [_hidden(text, _rng(seed, i)) for i, text in enumerate(texts)]
-
-
-def _hidden(text: str, rng: np.random.Generator) -> list[float]:
-    faces = rng.integers(len(generator.FACES), size=len(text))  # drawn in the order of `render_captcha`
-    clear = np.ones((generator.HEIGHT, generator.WIDTH), np.float32)
-    for fractions in generator.CURVES:
-        generator.add_noise_curve(clear, fractions, rng.random(4))
-    return [float((ink * (1 - clear)).sum() / ink.sum()) for ink in map(generator.distort, _symbols(text, faces))]
-
-
-def _symbols(text: str, faces: np.ndarray) -> list[np.ndarray]:
-    """The ink of each symbol alone, in its place: what it adds to the symbols before it."""
-    drawn = [generator.draw_glyphs(text[:end], faces[:end]) for end in range(1, len(text) + 1)]
-    if any((after < before).any() for before, after in zip(drawn, drawn[1:])):  # too wide: all of it in the narrow typeface
-        return _symbols(text, np.full_like(faces, len(generator.FACES) - 1))
-    return [drawn[0], *(after - before for before, after in zip(drawn, drawn[1:]))]
-
-
-def _rng(seed: int, index: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, index)))
+    """For each text and each of its symbols: the share of its ink, 0 to 1, that the noise curves cover in `draw_captchas`."""
+    shares = []
+    for i, text in enumerate(texts):
+        rng = image_rng(seed, i)
+        faces = rng.integers(len(generator.FACES), size=len(text))  # the same random numbers as in `render_captcha`
+        clear = np.ones((generator.HEIGHT, generator.WIDTH), np.float32)
+        for fractions in generator.CURVES:
+            generator.add_noise_curve(clear, fractions, rng.random(4))
+        # A symbol's ink is what it adds to the ink of the symbols before it.
+        so_far = np.maximum.accumulate(generator.draw_symbols(text, faces))
+        inks = map(generator.distort, np.diff(so_far, axis=0, prepend=np.float32(0)))
+        shares.append([float((ink * (1 - clear)).sum() / ink.sum()) for ink in inks])
+    return shares

@@ -1,7 +1,7 @@
-"""Which of several texts does an image show? Each is drawn as kaptcha would, and laid on the image. No network, no labels.
+"""Template matching: which of several texts fits an image best? Each text is drawn by the generator and compared with the image.
 
-The texts' layout is known, so a wrong symbol shows twice: in its own place, and in that all symbols after it stand a little
-too far left or right.
+It needs no network and no label. A wrong symbol costs twice: it misses the ink in its own place, and because it is wider or
+narrower than the true one, all symbols after it lie too far to the right or to the left.
 """
 
 from __future__ import annotations
@@ -15,40 +15,33 @@ from torch import Tensor
 from ocrlib.synthetic import generator
 
 
-class Redrawing(NamedTuple):
-    """A text's ink ``(50, 200)`` float32, 0 to 1, in the typefaces that fit an image best, and how badly it fits.
+class TemplateMatch(NamedTuple):
+    """The drawing of a text that fits an image best: its ink ``(50, 200)`` float32, 0 to 1, and the difference.
 
-    ``misfit`` is in pixels' worth of ink: ``missing`` is drawn but not in the image, the rest the other way round. The noise
-    curves, in the image only, are part of every misfit.
+    ``misfit`` is the summed absolute difference in ink, where one black pixel counts 1. The noise curves are in the image
+    only, so they add to every misfit.
     """
 
-    text: str
     ink: np.ndarray
     misfit: float
-    missing: float
 
 
-def redraw(image: Tensor, text: str) -> Redrawing:
-    """Draw ``text`` over an image ``(1, 50, 200)`` uint8, each symbol in either typeface, and keep what fits best.
+def match_template(image: Tensor, text: str) -> TemplateMatch:
+    """Draw ``text`` in each combination of typefaces, compare with an image ``(1, 50, 200)`` uint8, and return the best match.
 
-    Raises ``ValueError`` for another size, or a text that can't be drawn.
+    Raises ``ValueError`` for an image of another size, or a text that cannot be drawn.
     """
-    dark, found = darkness(image), []
-    for faces in product(range(len(generator.FACES)), repeat=len(text)):
-        ink = generator.distort(generator.draw_glyphs(text, faces))
-        missing = float(np.maximum(ink - dark, 0).sum())
-        found.append(Redrawing(text, ink, missing + float(np.maximum(dark - ink, 0).sum()), missing))
-    return min(found, key=lambda drawn: drawn.misfit)
+    dark = darkness(image)
+    choices = product(range(len(generator.FACES)), repeat=len(text))
+    inks = (generator.distort(generator.draw_glyphs(text, faces)) for faces in choices)
+    return min((TemplateMatch(ink, float(np.abs(ink - dark).sum())) for ink in inks), key=lambda match: match.misfit)
 
 
 def darkness(image: Tensor) -> np.ndarray:
-    """``(50, 200)``, 0 where an image ``(1, 50, 200)`` uint8 shows kaptcha's background, 1 where it is black.
+    """Ink ``(50, 200)`` of an image ``(1, 50, 200)`` uint8: 0 where it shows kaptcha's background, 1 where it is black.
 
     Raises ``ValueError`` for another size.
     """
     if tuple(image.shape) != (1, generator.HEIGHT, generator.WIDTH):
-        raise ValueError(
-            f"An image of shape (1, {generator.HEIGHT}, {generator.WIDTH}) is needed, got {tuple(image.shape)}. "
-            f"Load it with load_captchas(width={generator.WIDTH}, height={generator.HEIGHT})."
-        )
+        raise ValueError(f"Give an image (1, 50, 200), loaded by load_captchas(width=200, height=50), not {tuple(image.shape)}.")
     return 1 - np.clip(image[0].cpu().numpy() / generator.background(), 0, 1)

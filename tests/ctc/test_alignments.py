@@ -1,4 +1,4 @@
-"""CTC's paths, loss and gradient: counting by hand, every path summed, the recursions and torch, all held equal."""
+"""CTC's paths, loss and gradient: counts by hand, sums over all paths, the recursions and torch give the same."""
 
 from itertools import product
 
@@ -34,7 +34,7 @@ def random_logits(steps, seed=0, classes=5, spread=2.0):
 
 
 def all_paths(target, steps, blank=0, classes=5):
-    """The definition, straight: every path there is, asked whether it spells the target."""
+    """By definition: all sequences of classes that collapse to the target."""
     return [path for path in product(range(classes), repeat=steps) if collapse(path, blank) == tuple(target)]
 
 
@@ -48,7 +48,7 @@ def torchs_loss(logits, target, blank=0):
     return F.ctc_loss(log_probs, torch.tensor([target]), lengths, torch.tensor([len(target)]), blank=blank, reduction="sum")
 
 
-def test_a_path_is_merged_then_freed_of_blanks():
+def test_collapse_merges_repeats_then_drops_blanks():
     assert collapse([0, 1, 1, 0, 1, 2, 2, 0]) == (1, 1, 2)
     assert collapse([1, 0, 1], blank=1) == (0,)
     assert collapse([]) == collapse([0, 0]) == ()
@@ -71,8 +71,8 @@ def test_a_blank_may_be_left_out_unless_its_neighbours_are_equal():
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("steps", [1, 2, 4, 5])
 @pytest.mark.parametrize("blank", [0, 4])
-def test_listed_and_counted_paths_are_all_there_are(target, steps, blank):
-    listed = list(list_paths(target, steps, blank))
+def test_listed_and_counted_paths_are_those_of_the_definition(target, steps, blank):
+    listed = list_paths(target, steps, blank)
     assert sorted(listed) == all_paths(target, steps, blank)
     assert count_paths(target, steps) == len(listed)
 
@@ -80,7 +80,7 @@ def test_listed_and_counted_paths_are_all_there_are(target, steps, blank):
 def test_texts_are_counted_as_their_indices_are():
     assert count_paths("cd5ff", 10) == count_paths([1, 2, 3, 4, 4], 10) == 1001
     assert [count_paths("fffff", steps) for steps in (0, 8, 9, 10)] == [0, 0, 1, 11]
-    assert count_paths("", 3) == 1 and list(list_paths([1], 0)) == []
+    assert count_paths("", 3) == 1 and list_paths([1], 0) == []
 
 
 @pytest.mark.parametrize("target, steps, blank", CASES)
@@ -136,13 +136,13 @@ def test_posterior_and_flow_are_shares_of_the_paths(target):
     assert not moves[:, transitions(lattice_rows(target)) == -torch.inf].any()
 
 
-def test_every_cut_through_the_lattice_finds_the_same_probability():
+def test_forward_and_backward_give_the_same_probability_at_each_step():
     log_probs = random_logits(6, seed=5).log_softmax(1)
-    cuts = (forward(log_probs, (1, 2, 2)) + backward(log_probs, (1, 2, 2))).logsumexp(1)
-    torch.testing.assert_close(cuts, log_likelihood(log_probs, (1, 2, 2)).expand(6))
+    at_each_step = (forward(log_probs, (1, 2, 2)) + backward(log_probs, (1, 2, 2))).logsumexp(1)
+    torch.testing.assert_close(at_each_step, log_likelihood(log_probs, (1, 2, 2)).expand(6))
 
 
-def test_where_one_path_is_left_it_gets_everything():
+def test_if_only_one_path_is_possible_its_probability_is_1():
     log_probs = random_logits(5, classes=3).log_softmax(1)
     assert soft_alignment(log_probs, (1, 1, 1)).argmax(1).tolist() == [1, 0, 1, 0, 1]
     torch.testing.assert_close(soft_alignment(log_probs, (1, 1, 1)).amax(1), torch.ones(5, dtype=torch.float64))
@@ -160,7 +160,7 @@ def test_a_target_that_no_path_spells_has_no_alignment(function):
         function(random_logits(3).log_softmax(1), [1, 1, 2])
 
 
-def test_what_does_not_fit_is_refused():
+def test_wrong_shapes_and_indices_are_refused():
     with pytest.raises(ValueError, match=r"must be \(T, C\) of one sequence, got \(3, 2, 5\).*log_probs\[:, n\]"):
         forward(torch.zeros(3, 2, 5), [1])
     with pytest.raises(ValueError, match="must be"):

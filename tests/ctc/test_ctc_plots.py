@@ -1,4 +1,4 @@
-"""What the figures show: the shares, lines and words in them."""
+"""The figures of CTC: the shares, lines and words in them."""
 
 import matplotlib
 import numpy as np
@@ -58,7 +58,7 @@ def test_a_lattice_with_room_for_one_path_shows_one():
         plot_lattice(random_log_probs(2), "aa", ABC)
 
 
-def test_classes_that_never_matter_are_left_out_and_the_blank_is_last():
+def test_classes_with_small_shares_are_left_out_and_the_blank_is_last():
     shares = torch.tensor([[0.5, 0.48, 0.01, 0.01], [0.2, 0.02, 0.01, 0.77]])
     figure = plot_classes({"softmax": shares, "other": shares * 0.5}, ABC, title="a title")
     panels = [ax for ax in figure.axes if ax.get_title(loc="left")]
@@ -73,7 +73,7 @@ def test_shares_below_zero_have_a_scale_of_their_own():
     figure = plot_classes({"up": torch.eye(4), "change": torch.eye(4) - 0.25}, ABC)
     up, change = meshes(figure)
     assert (up.norm.vmin, up.norm.vmax, change.norm.vmin, change.norm.vmax) == (0, 1, -1, 1)
-    assert change.cmap(0.5)[:3] == pytest.approx((1, 1, 1), abs=0.01)  # nothing is white
+    assert change.cmap(0.5)[:3] == pytest.approx((1, 1, 1), abs=0.01)  # no change is white
 
 
 def test_at_most_a_dozen_classes_are_shown():
@@ -114,7 +114,7 @@ def test_repeats_are_merged_only_if_asked():
         assert words == [reading]
 
 
-def test_long_nonsense_is_cut_short():
+def test_long_readings_are_cut_short():
     logits = torch.nn.functional.one_hot(torch.tensor([1, 2] * 10), 4).float()
     figure = plot_snapshots({1: logits}, ABC, IMAGE, list(range(20)))
     assert "ababababa…" in [text.get_text() for text in figure.axes[1].texts]

@@ -1,4 +1,4 @@
-"""Readings: beam search against every path there is, and confidences against verdicts counted by hand."""
+"""Decoding: greedy and beam search against exhaustive search; confidences; reliability counted by hand."""
 
 import math
 
@@ -8,7 +8,6 @@ import torch
 from ocrlib import CTC, Alphabet
 from ocrlib.ctc.alignments import log_likelihood
 from ocrlib.ctc.decoding import best_path, exhaustive_search, prefix_beam_search, reliability
-from ocrlib.objectives import confidences
 
 ABC = Alphabet("abc")
 
@@ -67,14 +66,14 @@ def test_a_narrow_beam_gives_lower_bounds():
         assert all(0 < found[target] <= true[target] * (1 + 1e-9) for target in found)
 
 
-def test_classes_that_are_ruled_out_are_no_trouble():
+def test_classes_of_probability_zero():
     log_probs = torch.tensor([[0.0, 1.0, 0.0], [0.5, 0.5, 0.0], [0.0, 1.0, 0.0]], dtype=torch.float64).log()
     assert probabilities(exhaustive_search(log_probs)) == pytest.approx({(1, 1): 0.5, (1,): 0.5})
     assert probabilities(prefix_beam_search(log_probs)) == pytest.approx({(1, 1): 0.5, (1,): 0.5})
     assert [reading.target for reading in prefix_beam_search(log_probs)] == [(1,), (1, 1)]  # a tie: by index
 
 
-def test_what_cannot_be_searched_is_refused():
+def test_an_empty_beam_and_too_many_paths_are_refused():
     with pytest.raises(ValueError, match="beam=0: at least one"):
         prefix_beam_search(random_log_probs(3, 3, 0), beam=0)
     with pytest.raises(ValueError, match=r"37\^32 paths are too many .* prefix_beam_search"):
@@ -84,7 +83,7 @@ def test_what_cannot_be_searched_is_refused():
 def test_a_confidence_is_the_probability_of_the_whole_text():
     logits = torch.randn(5, 4, 4, generator=torch.Generator().manual_seed(2), requires_grad=True)
     texts = ["ab", "", "aab", "aaaaa"]  # the last one needs nine steps
-    found = confidences(logits, texts, ABC)
+    found = CTC(ABC).confidence(logits, texts)
     assert found.dtype == torch.float64 and not found.requires_grad
     for n, text in enumerate(texts):
         log_probs = logits[:, n].detach().double().log_softmax(1)
@@ -92,9 +91,9 @@ def test_a_confidence_is_the_probability_of_the_whole_text():
     assert found[3] == 0
 
 
-def test_nothing_read_at_all_has_a_confidence_too():
+def test_an_empty_text_has_a_confidence_too():
     logits = torch.zeros(2, 3, 4)
-    torch.testing.assert_close(confidences(logits, ["", "", ""], ABC), torch.full((3,), 1 / 16, dtype=torch.float64))
+    torch.testing.assert_close(CTC(ABC).confidence(logits, ["", "", ""]), torch.full((3,), 1 / 16, dtype=torch.float64))
 
 
 def test_reliability_by_hand():
@@ -114,7 +113,7 @@ def test_reliability_takes_tensors_and_any_order():
     assert reliability(confidence, right, 4) == reliability(confidence[shuffled], right[shuffled], 4)
 
 
-def test_reliability_refuses_what_it_cannot_group():
+def test_reliability_needs_a_verdict_for_each_reading_and_a_reading_for_each_group():
     with pytest.raises(ValueError, match="a confidence and a verdict, got 2 and 1"):
         reliability([0.5, 0.6], [True])
     with pytest.raises(ValueError, match="bins=5: it must be between 1 and the 2 readings"):

@@ -1,4 +1,4 @@
-"""Snapshots: taken when they should be, of what the network says then, and training never notices."""
+"""Snapshots: taken at the right steps, with the right weights, and without any effect on training."""
 
 import pytest
 import torch
@@ -53,7 +53,7 @@ def test_the_first_is_the_untrained_network_on_the_statistics_of_these_images():
     assert not torch.equal(snapshots.logits[0], snapshots.logits[3])
 
 
-def test_they_let_go_of_the_network_whatever_happens():
+def test_the_hook_is_removed_even_after_an_error():
     model = ToyCTC()
     with Snapshots(model, IMAGES) as snapshots:
         model.train()(IMAGES.float())

@@ -1,4 +1,4 @@
-"""Unpacking: images come out by their bare names; hostile and damaged archives are refused, and write nothing outside."""
+"""Unpacking: images come out by their bare names; nothing else is written; damaged archives are refused."""
 
 import io
 import stat
@@ -7,8 +7,8 @@ import zipfile
 
 import pytest
 
-from ocrlib.data import archive
-from ocrlib.data.archive import BadArchive, unpack
+from ocrlib.data import folders
+from ocrlib.data.folders import BadArchive, unpack
 
 
 def tar(*members):
@@ -17,7 +17,7 @@ def tar(*members):
     with tarfile.open(fileobj=file, mode="w:gz") as packed:
         for info, content in members:
             info = info if isinstance(info, tarfile.TarInfo) else tarfile.TarInfo(info)
-            info.size = info.size or len(content)
+            info.size = len(content)
             packed.addfile(info, io.BytesIO(content))
     return file.getvalue()
 
@@ -30,26 +30,43 @@ def zipped(*members, method=zipfile.ZIP_DEFLATED):
     return file.getvalue()
 
 
-def tar_member(name, type, target=""):
+def tar_member(name, type):
     info = tarfile.TarInfo(name)
-    info.type, info.linkname = type, target
+    info.type, info.linkname = type, "/etc/passwd"
     return info, b""
 
 
-def zip_link(name, target):
+def zip_link(name):
     info = zipfile.ZipInfo(name)
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
-    return info, target
+    return info, "/etc/passwd"
+
+
+def written(tmp_path, content):
+    """Unpacks the archive; returns the names of all files that are now somewhere in the folder of the test."""
+    (tmp_path / "archive.bin").write_bytes(content)
+    unpack(tmp_path / "archive.bin", tmp_path / "work" / "out")
+    return sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if not path.is_dir())[1:]
 
 
 @pytest.mark.parametrize("pack", [tar, zipped])
 def test_images_come_out_by_their_bare_names(tmp_path, pack):
     members = [("set/226md.png", b"one"), ("set/22d5n.JPG", b"two"), ("set/deep/2356g.jpeg", b"three")]
     strangers = [("set/README.txt", b"no"), ("__MACOSX/set/._226md.png", b"no"), (".hidden.png", b"no"), ("run.exe", b"no")]
-    (tmp_path / "a").write_bytes(pack(*members, *strangers))
-    assert unpack(tmp_path / "a", tmp_path / "out") == []
-    contents = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    assert contents == {"226md.png": b"one", "22d5n.JPG": b"two", "2356g.jpeg": b"three"}
+    outside = [("../../x1.png", b"4"), ("/etc/x2.png", b"5"), ("..\\x3.png", b"6"), ("C:\\x4.png", b"7"), ("../.bashrc", b"no")]
+    names = ["226md.png", "22d5n.JPG", "2356g.jpeg", "x1.png", "x2.png", "x3.png", "x4.png"]
+    assert written(tmp_path, pack(*members, *strangers, *outside)) == sorted(f"work/out/{name}" for name in names)
+    assert (tmp_path / "work" / "out" / "22d5n.JPG").read_bytes() == b"two"
+
+
+@pytest.mark.parametrize("type", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE])
+def test_links_and_devices_are_not_written(tmp_path, type):
+    assert written(tmp_path, tar(tar_member("226md.png", type), ("22d5n.png", b"two"))) == ["work/out/22d5n.png"]
+
+
+def test_a_link_in_a_zip_file_becomes_a_plain_file(tmp_path):
+    assert written(tmp_path, zipped(zip_link("226md.png"), ("folder.png/", b""))) == ["work/out/226md.png"]
+    assert not (tmp_path / "work" / "out" / "226md.png").is_symlink()
 
 
 @pytest.mark.parametrize("pack", [tar, zipped])
@@ -66,24 +83,7 @@ PASSWORD = bytearray(zipped(*GOOD))
 for start in (6, PASSWORD.index(b"PK\x01\x02") + 8):  # the flag "encrypted" in the member's header and in the directory
     PASSWORD[start] |= 1
 REFUSED = {
-    "tar: ../ path": (tar(("../../226md.png", b"x")), "leads out of the folder"),
-    "tar: absolute path": (tar(("/etc/226md.png", b"x")), "leads out of the folder"),
-    "tar: ../ path of no image": (tar(("../.bashrc", b"x")), "leads out of the folder"),
-    "tar: symbolic link": (tar(tar_member("226md.png", tarfile.SYMTYPE, "/etc/passwd")), "link or a device"),
-    "tar: hard link": (tar(tar_member("226md.png", tarfile.LNKTYPE, "/etc/passwd")), "link or a device"),
-    "tar: device": (tar(tar_member("226md.png", tarfile.CHRTYPE)), "link or a device"),
-    "tar: pipe": (tar(tar_member("226md.png", tarfile.FIFOTYPE)), "link or a device"),
-    "tar: one large image": (tar(("226md.png", bytes(archive.MAX_FILE + 1))), "too large"),
-    "tar: large file of another kind": (tar(("fill.bin", bytes(archive.MAX_FILE + 1))), "too large"),
-    "zip: ../ path": (zipped(("../226md.png", b"x")), "leads out of the folder"),
-    "zip: ..\\ path": (zipped(("..\\226md.png", b"x")), "leads out of the folder"),
-    "zip: absolute path": (zipped(("/226md.png", b"x")), "leads out of the folder"),
-    "zip: drive letter": (zipped(("C:\\226md.png", b"x")), "leads out of the folder"),
-    "zip: control symbol": (zipped(("226\x1bmd.png", b"x")), "leads out of the folder"),
-    "zip: symbolic link": (zipped(zip_link("226md.png", "/etc/passwd")), "link or a device"),
-    "zip: one large image": (zipped(("226md.png", bytes(archive.MAX_FILE + 1))), "too large"),
-    "zip: password": (bytes(PASSWORD), "password"),
-    "zip: unusual packing": (zipped(*GOOD, method=zipfile.ZIP_LZMA), "unusual way"),
+    "password": (bytes(PASSWORD), "password"),
     "two images of one name": (zipped(("a/226md.png", b"one"), ("b/226md.png", b"two")), "two different images named 226md.png"),
     "web page": (b"<!DOCTYPE html><title>Please log in</title>", "no zip or tar.gz archive"),
     "empty file": (b"", "no zip or tar.gz archive"),
@@ -96,41 +96,20 @@ REFUSED = {
 
 @pytest.mark.parametrize("content, words", REFUSED.values(), ids=REFUSED.keys())
 def test_refused(tmp_path, content, words):
-    (tmp_path / "archive.bin").write_bytes(content)
-    with pytest.raises(BadArchive, match=words) as error:
-        unpack(tmp_path / "archive.bin", tmp_path / "work" / "out")
-    assert "archive.bin" in str(error.value)
-    outside = [path for path in tmp_path.rglob("*") if path.is_file() and path.parent != tmp_path / "work" / "out"]
-    assert outside == [tmp_path / "archive.bin"]
-    assert (tmp_path / "archive.bin").read_bytes() == content
+    with pytest.raises(BadArchive, match=f"archive.bin .*{words}"):
+        written(tmp_path, content)
 
 
 @pytest.mark.parametrize("pack", [tar, zipped])
-def test_too_many_members(tmp_path, pack, monkeypatch):
-    monkeypatch.setattr(archive, "MAX_MEMBERS", 3)
-    (tmp_path / "a").write_bytes(pack(*[(f"{i}.txt", b"") for i in range(4)]))
-    with pytest.raises(BadArchive, match="more than 3 members"):
-        unpack(tmp_path / "a", tmp_path / "out")
+def test_images_that_are_too_large_together(tmp_path, pack, monkeypatch):
+    monkeypatch.setattr(folders, "MAX_BYTES", 3_000)
+    with pytest.raises(BadArchive, match="unpacks to more than 3,000 bytes"):
+        written(tmp_path, pack(*[(f"{i}.png", bytes(1_000)) for i in range(4)]))
 
 
-@pytest.mark.parametrize("pack", [tar, zipped])
-def test_many_images_that_are_large_together(tmp_path, pack, monkeypatch):
-    monkeypatch.setattr(archive, "MAX_BYTES", 3_000)
-    (tmp_path / "a").write_bytes(pack(*[(f"{i}.png", bytes(1_000)) for i in range(4)]))
-    with pytest.raises(BadArchive, match="too large: 1,000 bytes after 3,000"):
-        unpack(tmp_path / "a", tmp_path / "out")
-    assert len(list((tmp_path / "out").iterdir())) == 3
-
-
-def test_bomb_in_a_tar_header(tmp_path, monkeypatch):
-    """An extended header is unpacked before any member can be looked at."""
-    monkeypatch.setattr(archive, "MAX_BYTES", 100_000)
-    monkeypatch.setattr(archive, "MAX_MEMBERS", 10)
+def test_a_tar_file_with_an_enormous_header(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "MAX_BYTES", 100_000)
     info = tarfile.TarInfo("226md.png")
     info.pax_headers = {"comment": "x" * 1_000_000}
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT) as packed:
-        packed.addfile(info)
-    (tmp_path / "a").write_bytes(file.getvalue())
     with pytest.raises(BadArchive, match="unpacks to more than 100,000 bytes"):
-        unpack(tmp_path / "a", tmp_path / "out")
+        written(tmp_path, tar((info, b"")))

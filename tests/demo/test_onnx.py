@@ -1,4 +1,4 @@
-"""ONNX: the same logits as torch's, the same texts, and a file that says all that reading needs."""
+"""ONNX files: the logits and texts of the network in torch, and errors that say what to do."""
 
 import sys
 
@@ -50,7 +50,7 @@ def test_all_real_images_are_read_alike(pretrained, real_folder):
     agree(load_captchas(real_folder, width=96), pretrained)
 
 
-def test_the_file_is_whole_and_small(pretrained):
+def test_the_file_is_valid_and_small(pretrained):
     onnx.checker.check_model(str(pretrained))
     assert pretrained.stat().st_size < 1_000_000 and [path.name for path in pretrained.parent.iterdir()] == ["fast.onnx"]
 
@@ -68,7 +68,16 @@ def test_other_files_are_refused(tmp_path, pretrained):
         load_onnx(tmp_path / "stripped.onnx")
 
 
-def test_a_missing_package_is_named_with_its_cure(monkeypatch, pretrained):
+@pytest.mark.parametrize("package", ["onnx", "onnxscript"])
+def test_a_package_missing_for_export_is_named(monkeypatch, tmp_path, package):
+    for name in [name for name in sys.modules if name.split(".")[0] == "onnxscript"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ModuleNotFoundError, match=rf"{package} is not installed.*\.\[export\]"):
+        export_onnx(tmp_path / "m.onnx", load_pretrained())
+
+
+def test_a_package_missing_for_loading_is_named(monkeypatch, pretrained):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ModuleNotFoundError, match=r"onnxruntime is not installed.*\.\[export\]"):
         load_onnx(pretrained)

@@ -1,33 +1,50 @@
-"""Sliders: moving one shows the figure that belongs to it."""
+"""Widgets: a slider shows the figure of its choice, a text or an image file is read, and errors are shown in words."""
+
+from datetime import datetime
+from io import BytesIO
 
 import pytest
-from ipywidgets import HTML, Image, SelectionSlider
+from ipywidgets import SelectionSlider
 
-from ocrlib.demo.widgets import explore
+from ocrlib import read
+from ocrlib.checkpoints import load_pretrained
+from ocrlib.demo.widgets import draw_text, drop_and_read, explore, plot_reading, type_and_read
 from ocrlib.plots import Figure
 
 
-def parts(box, kind):
-    return [child for child in box.children if isinstance(child, kind)]
+@pytest.fixture(scope="module")
+def model():
+    return load_pretrained()
 
 
-def test_a_slider_a_choice_and_the_first_figure():
+def parts(box):
+    """The sliders of `explore`, its picture and its words."""
+    *sliders, output = box.children
+    return sliders, *output.children
+
+
+def dropped(content: bytes) -> dict:
+    """A file as the browser hands it over."""
+    return {"name": "a.png", "type": "image/png", "size": len(content), "content": content, "last_modified": datetime.now()}
+
+
+def test_a_slider_a_list_and_the_figure_of_the_first_choices():
     asked = []
 
     def draw(epoch, image):
         asked.append((epoch, image))
         return Figure(1, 1, f"epoch {epoch} & image {image}")
 
-    box = explore(draw, epoch=[0, 1.5, 3], image=range(4))
-    epoch, image = parts(box, SelectionSlider)
-    assert (epoch.description, image.description) == ("epoch", "image")
-    assert [label for label, _ in epoch.options] == ["0", "1.5", "3"]
+    sliders, picture, words = parts(explore(draw, epoch=[0, 1.5, 3], image=range(4)))
+    assert [type(slider) for slider in sliders] == [SelectionSlider] * 2
+    assert [slider.description for slider in sliders] == ["epoch", "image"]
+    assert [label for label, _ in sliders[0].options] == ["0", "1.5", "3"]
     assert asked == [(0, 0)]
-    assert bytes(parts(box, Image)[0].value).startswith(b"\x89PNG")
-    assert "epoch 0 &amp; image 0" in parts(box, HTML)[0].value
+    assert bytes(picture.value).startswith(b"\x89PNG")
+    assert "epoch 0 &amp; image 0" in words.value
 
 
-def test_moving_a_slider_draws_once_and_keeps():
+def test_each_figure_is_drawn_once_and_kept():
     asked = []
 
     def draw(n):
@@ -36,8 +53,7 @@ def test_moving_a_slider_draws_once_and_keeps():
         figure.text(0.5, 0.5, str(n))
         return figure
 
-    box = explore(draw, n=[5, 6, 7])
-    (slider,), (picture,), (words,) = parts(box, SelectionSlider), parts(box, Image), parts(box, HTML)
+    (slider,), picture, words = parts(explore(draw, n=[5, 6, 7]))
     first = picture.value
     slider.index = 2
     assert picture.value != first and "number 7" in words.value
@@ -47,14 +63,62 @@ def test_moving_a_slider_draws_once_and_keeps():
     assert asked == [5, 7]
 
 
-def test_choices_that_are_equal_are_told_apart_by_their_place():
-    box = explore(lambda value: Figure(1, 1, f"shows {value!r}"), value=[1, True])
-    parts(box, SelectionSlider)[0].index = 1
-    assert "shows True" in parts(box, HTML)[0].value
+def test_equal_choices_are_told_apart_by_their_place():
+    (slider,), _, words = parts(explore(lambda value: Figure(1, 1, f"shows {value!r}"), value=[1, True]))
+    slider.index = 1
+    assert "shows True" in words.value
 
 
-def test_a_slider_without_choices_is_refused():
-    with pytest.raises(ValueError, match=r"at least one choice; there is none for \['image'\]"):
-        explore(lambda **_: Figure(1, 1, ""), epoch=[1], image=[])
-    with pytest.raises(ValueError, match="there is none for any"):
-        explore(lambda: Figure(1, 1, ""))
+@pytest.mark.parametrize("choices", [{}, {"epoch": [1], "image": []}])
+def test_a_slider_without_choices_is_refused(choices):
+    with pytest.raises(ValueError, match="at least one choice"):
+        explore(lambda **_: Figure(1, 1, ""), **choices)
+
+
+def test_a_typed_text_is_drawn_and_read(model):
+    bar, output = type_and_read(model, "cd5ff").children
+    (box, again), (picture, words) = bar.children, output.children
+    first = bytes(picture.value)
+    assert first.startswith(b"\x89PNG") and "cd5ff" in words.value
+    box.value = "w2n7e"
+    second = bytes(picture.value)
+    assert second != first and "w2n7e" in words.value
+    again.click()
+    assert bytes(picture.value) != second and "w2n7e" in words.value, "the same text with other curves"
+
+
+@pytest.mark.parametrize("text, reason", [("hello", "'hlo' is not among them"), ("c5", "'c5' has 2"), ("", "'' has 0")])
+def test_a_text_that_cannot_be_drawn_is_explained(model, text, reason):
+    bar, output = type_and_read(model).children
+    box = bar.children[0]
+    box.value = text
+    (words,) = output.children
+    assert reason.replace("'", "&#x27;") in words.value
+    with pytest.raises(ValueError, match=reason):
+        draw_text(text)
+    box.value = "22222"
+    assert len(output.children) == 2, "the next text is drawn again"
+
+
+def test_an_uploaded_image_file_is_read(model):
+    button, output = drop_and_read(model).children
+    assert not output.children, "a browser would show an empty picture as a broken one"
+    file = BytesIO()
+    draw_text("p8mx4").save(file, "PNG")
+    button.value = [dropped(file.getvalue())]
+    picture, words = output.children
+    assert "p8mx4" in words.value and bytes(picture.value).startswith(b"\x89PNG")
+
+
+def test_an_uploaded_file_that_is_no_image_is_explained(model):
+    button, output = drop_and_read(model).children
+    button.value = [dropped(b"no")]
+    (words,) = output.children
+    assert "no picture that can be read" in words.value
+
+
+def test_the_figure_of_a_reading_says_what_was_read(model, tmp_path):
+    picture = draw_text("cd5ff")
+    picture.save(tmp_path / "mine.png")
+    (found,) = read(picture, model)
+    assert found.text == "cd5ff" and str(found) in plot_reading(tmp_path / "mine.png", model).alt

@@ -79,7 +79,7 @@ def test_a_copied_training_goes_on_as_the_original_and_leaves_it_alone():
 
 
 def test_half_of_a_chunk_is_real_in_turn():
-    chunk, real = EndlessCaptchas(1, 6, 96).chunk(0), load_captchas(width=96).subset(range(4))
+    chunk, real = EndlessCaptchas(1, 6, 96)[0], load_captchas(width=96).subset(range(4))
     first, second = half_real(chunk, real, 0), half_real(chunk, real, 1)
     assert len(first) == len(second) == 6 and first.names[:3] == chunk.names[:3]
     assert first.names[3:] + second.names[3:] == real.names + real.names[:2]

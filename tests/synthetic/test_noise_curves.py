@@ -1,4 +1,4 @@
-"""Noise curves: Java's pieces of kaptcha's Bezier curves, as thick lines with square ends."""
+"""Noise curves: cut into straight pieces like in Java, and drawn as thick lines with square ends."""
 
 import numpy as np
 import pytest

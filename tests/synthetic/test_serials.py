@@ -1,4 +1,4 @@
-"""Serial numbers: the same for a seed, of the lengths asked for, and legible."""
+"""Serial numbers: the lengths and symbols asked for, legible labels, the same files for a seed."""
 
 import numpy as np
 import pytest

@@ -1,18 +1,53 @@
-"""TODO"""
+"""What notebook 01 shows of the data: symbols, lengths, equal neighbours, ink, and the sizes that the networks see."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from ocrlib.plots import BLACK, RED, SKY, Figure, caption, image_grid, styled
-from ocrlib.texts import count_equal_neighbours, ctc_min_steps, expected_shares, symbol_frequencies
+from ocrlib.texts import count_equal_neighbours, ctc_min_steps, symbol_frequencies
 
 if TYPE_CHECKING:
-        from ocrlib.captchas import Captchas
+    from ocrlib.captchas import Captchas
+
+
+class ChiSquared(NamedTuple):
+    """The result of `chi_squared_symbols`: the statistic, its degrees of freedom and the p-value."""
+
+    statistic: float
+    degrees: int
+    p: float
+
+
+def expected_shares(slots: str) -> dict[str, float]:
+    """The share of each symbol, from 0 to 1, when every character of `slots` is drawn equally often."""
+    if not slots:
+        raise ValueError("slots is empty; expected the characters that texts are drawn from, such as 'abcc'.")
+    return {symbol: count / len(slots) for symbol, count in symbol_frequencies([slots]).items()}
+
+
+def chi_squared_symbols(texts: Iterable[str], slots: str) -> ChiSquared:
+    """Pearson's chi-squared test: were the symbols of `texts` drawn from `slots`, each slot equally often?
+
+    A symbol that stands twice in `slots` is expected twice as often. A small p-value speaks against it.
+    Raises ValueError when a text holds a symbol that no slot can give, or when there is nothing to test.
+    """
+    from scipy.stats import chisquare  # only here: importing scipy.stats takes about a second
+
+    shares = expected_shares(slots)
+    counts = symbol_frequencies(texts)
+    total = sum(counts.values())
+    strange = sorted(set(counts) - set(shares))
+    if strange:
+        raise ValueError(f"The texts hold {strange}, which slots={slots!r} can never give; add them to slots.")
+    if total == 0 or len(shares) < 2:
+        raise ValueError(f"The test needs at least one text and two different slots; got {total} symbols and slots={slots!r}.")
+    result = chisquare([counts.get(symbol, 0) for symbol in shares], [share * total for share in shares.values()])
+    return ChiSquared(float(result.statistic), len(shares) - 1, float(result.pvalue))
 
 
 @styled
@@ -44,7 +79,7 @@ def plot_symbol_frequencies(texts: Sequence[str], slots: str | None = None) -> F
 
     The expected range holds 95 of 100 draws of this size (normal approximation of the binomial).
     """
-    counts, expected = symbol_frequencies(texts), expected_shares(slots) if slots else {}
+    counts, expected = symbol_frequencies(texts)(slots) if slots else {}
     total = max(sum(counts.values()), 1)
     symbols = sorted({*counts, *expected})
     figure = Figure(9.6, 3.3, "share of each symbol in all texts")

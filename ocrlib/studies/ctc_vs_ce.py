@@ -7,7 +7,6 @@ images, batches and initial convolutions, and can be compared in pairs.
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -26,7 +25,7 @@ from ocrlib.networks import Network
 from ocrlib.objectives import CTC, CrossEntropy, Objective
 from ocrlib.runtime import pick_budget, pick_device, seed_everything
 from ocrlib.studies.errors import slips
-from ocrlib.studies.heads import HEADS, SYMBOLS_READ, ColumnCTC, StridedCE
+from ocrlib.studies.heads import HEADS, SYMBOLS_READ, ColumnCTC
 from ocrlib.studies.records import Figures, Record, run_figures
 from ocrlib.synthetic.generated import draw_captchas, draw_texts, hidden_ink
 from ocrlib.synthetic.generator import SYMBOLS
@@ -76,16 +75,12 @@ class Trial:
                 raise ValueError(f"There is no {name} {value!r}; choose one of {sorted(known)}.")
         if self.head != "ctc" and (self.pooled or self.pretraining or not self.blank_bias):
             raise ValueError(f"pooled, pretraining and blank_bias belong to CTC, not to the head {self.head!r}.")
-        if not 0 <= self.noise <= 1:
-            raise ValueError(f"noise={self.noise} was given; it is a share of the training texts, from 0 to 1.")
-        if self.drawn < 0 or self.pooled is not None and self.pooled < 1:
-            raise ValueError(f"drawn={self.drawn} and pooled={self.pooled} were given; none can be negative, nor pooled 0.")
+        if not 0 <= self.noise <= 1 or self.drawn < 0 or self.images == 0 or self.pooled == 0:
+            raise ValueError(f"{self} has a share outside 0 to 1, or images or steps that are none or negative.")
         if self.kind != "plain" and not self.drawn:
             raise ValueError(f"The kind {self.kind!r} is one of drawn images, and drawn=0; say how many.")
         if self.pretraining and self.kind == "lengths":
             raise ValueError("Pretraining is by cross-entropy with a step a symbol, which texts of several lengths don't allow.")
-        if self.images is not None and self.images < 1:
-            raise ValueError(f"images={self.images} was given; at least one is needed to train on.")
 
     @property
     def positions(self) -> int:
@@ -95,19 +90,12 @@ class Trial:
     def data(self) -> tuple[Experiment, Captchas, Captchas]:
         """The recipe under the budget in force, the training images (mixed with the drawn ones) and the test images."""
         budget, recipe = pick_budget(), EXPERIMENTS["fast"]
-        # The environment is part of the cache's key: another OCRLIB_DATA is another data set.
-        captchas = _load(recipe.width, self.source, os.environ.get("OCRLIB_DATA"), os.getcwd())
-        recipe, train, test = parts(recipe, captchas, self.seed)
+        recipe, train, test = parts(recipe, load_captchas(width=recipe.width, source=self.source), self.seed)
         train = train.subset(range(min(self.images or recipe.train, recipe.train)))  # a random sample: the split is shuffled
         if self.drawn:
             train = train.joined(drawn_captchas(self.kind, budget.images(self.drawn), recipe.width))
             train = train.subset(np.random.default_rng(self.seed).permutation(len(train)))
         return recipe, _with_wrong_texts(train, self.noise, self.seed), test
-
-
-@functools.lru_cache(maxsize=2)
-def _load(width: int, source: str, place: str | None, folder: str) -> Captchas:
-    return load_captchas(width=width, source=source)
 
 
 @functools.lru_cache(maxsize=4)
@@ -217,12 +205,11 @@ def compare(**arguments: Any) -> Figures:
     }
 
 
-def make_model(trial: Trial, alphabet: Alphabet, width: int) -> Network:
-    """The network of a trial for images ``width`` pixels wide, initialised with torch's current random state."""
-    head, classes = HEADS[trial.head], len(alphabet)
-    if head is not ColumnCTC:
-        return head(classes, trial.positions, **({"width": width} if head is StridedCE else {}))
-    model = ColumnCTC(classes, trial.pooled)
+def make_model(trial: Trial, alphabet: Alphabet) -> Network:
+    """The network of a trial, initialised with torch's current random state."""
+    if trial.head != "ctc":
+        return HEADS[trial.head](len(alphabet), trial.positions)
+    model = ColumnCTC(len(alphabet), trial.pooled)
     if not trial.blank_bias:
         nn.init.zeros_(model.head.bias[:1])
     return model
@@ -232,7 +219,7 @@ def _train(trial: Trial, recipe: Experiment, train: Captchas, test: Captchas) ->
     """Train; with ``trial.curve`` also measure [step, CER] in the middle and at the end of each epoch."""
     alphabet, device = Alphabet(), pick_device()
     seed_everything(trial.seed)
-    model = make_model(trial, alphabet, recipe.width).to(device)
+    model = make_model(trial, alphabet).to(device)
     optimizer = recipe.make_optimizer(model)
     options = recipe.fit_options(optimizer, device)
     if not trial.warm_up:

@@ -17,7 +17,7 @@ class InkChange:
 
     ``width`` is a factor by which the text is stretched from its left edge. ``weight`` interpolates from unchanged strokes (0)
     to strokes with one pixel more (1) or less (-1) on each side. ``x`` and ``y`` are pixels right and down, ``blur`` is the
-    standard deviation of a Gaussian in pixels. Raises ``ValueError`` for a range with low > high.
+    standard deviation of a Gaussian in pixels.
     """
 
     width: Range = (1.0, 1.0)
@@ -25,12 +25,6 @@ class InkChange:
     x: Range = (0.0, 0.0)
     y: Range = (0.0, 0.0)
     blur: Range = (0.0, 0.0)
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            low, high = getattr(self, field.name)
-            if low > high:
-                raise ValueError(f"{field.name}={low, high}: the lower end of a range comes first.")
 
     def __call__(self, ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Ink ``(H, W)`` float32 in 0..1, changed by five amounts drawn from ``rng``; shape and type stay."""

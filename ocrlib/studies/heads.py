@@ -45,10 +45,11 @@ class ColumnCTC(ColumnCNN):
         return super().read(columns)
 
 
-class PositionCNN(ColumnCNN):
-    """Base of the cross-entropy heads: columns are `gathered` to ``positions``, and one linear layer reads each of them.
+class PooledCE(ColumnCNN):
+    """Columns are `gathered` to ``positions``, and one linear layer reads each of them.
 
-    The blank is as likely as any symbol at first, because it only occurs where short texts are padded.
+    Here position i is the mean of the columns in the i-th of equal shares of the width; subclasses gather in other ways. The
+    blank is as likely as any symbol at first, because it only occurs where short texts are padded.
     """
 
     objective = "CrossEntropy"
@@ -64,21 +65,14 @@ class PositionCNN(ColumnCNN):
 
     def gathered(self, columns: Tensor) -> Tensor:
         """Columns ``(T, N, channels)`` to ``(positions, N, channels)``."""
-        raise NotImplementedError
+        return pool(columns, self.positions)
 
     def read(self, columns: Tensor) -> Tensor:
         """Columns ``(T, N, channels)`` to logits ``(positions, N, C)``."""
         return super().read(self.gathered(columns))
 
 
-class PooledCE(PositionCNN):
-    """Position i is the mean of the columns in the i-th of equal shares of the width."""
-
-    def gathered(self, columns: Tensor) -> Tensor:
-        return pool(columns, self.positions)
-
-
-class StridedCE(PositionCNN):
+class StridedCE(PooledCE):
     """One convolution along the columns, with a stride that leaves ``positions``.
 
     A window covers its share of the columns and as many columns on either side, since a symbol need not stand within its
@@ -104,7 +98,7 @@ class StridedCE(PositionCNN):
         return self.gather(columns.permute(1, 2, 0)).permute(2, 0, 1)
 
 
-class AttentionCE(PositionCNN):
+class AttentionCE(PooledCE):
     """Attention: each position has a learned query and takes a weighted mean of the columns, by dot products with their keys.
 
     A column's key depends on its features and on its place in the image, since the order of the symbols is one of places. The

@@ -1,4 +1,4 @@
-"""Thresholds of a recorded learning curve: the steps to the end of its plateau and to a CER, and the seconds a step takes."""
+"""Thresholds of a learning curve: the steps to the end of its plateau and to a CER, in runs recorded with ``curve=True``."""
 
 from __future__ import annotations
 
@@ -24,12 +24,7 @@ def symbol_entropy(counts: Mapping[str, int]) -> float:
 
 
 def smooth_losses(losses: list[float]) -> np.ndarray:
-    """The mean of each `WINDOW` losses in a row, ``(len(losses) - WINDOW + 1,)``; entry i ends with step i + WINDOW.
-
-    Raises ``ValueError`` for fewer than `WINDOW` losses.
-    """
-    if len(losses) < WINDOW:
-        raise ValueError(f"{len(losses)} losses were recorded; a mean of {WINDOW} needs at least as many.")
+    """The mean of each `WINDOW` losses in a row, ``(len(losses) - WINDOW + 1,)``; entry i ends with step i + WINDOW."""
     return moving_average(losses, WINDOW)
 
 
@@ -38,7 +33,7 @@ def plateau(record: Record) -> float:
 
     The loss is the mean of the last `WINDOW` steps, so the result is at least `WINDOW`; it is infinite if this never happens.
     """
-    above = smooth_losses(_recorded(record, "train_loss")) >= symbol_entropy(record.figures["symbols"])
+    above = smooth_losses(record.figures["train_loss"]) >= symbol_entropy(record.figures["symbols"])
     if above[-1]:
         return math.inf
     return float(np.flatnonzero(above)[-1] + WINDOW + 1) if above.any() else float(WINDOW)
@@ -46,15 +41,9 @@ def plateau(record: Record) -> float:
 
 def steps_to(record: Record, cer: float) -> float:
     """Training steps until a measured CER was first at most ``cer``; infinite if none was."""
-    return next((float(step) for step, reached in _recorded(record, "cers") if reached <= cer), math.inf)
+    return next((float(step) for step, reached in record.figures["cers"] if reached <= cer), math.inf)
 
 
 def seconds_a_step(record: Record) -> float:
     """Seconds of training per step, on the machine that recorded the run, without measuring the CER."""
     return record.figures["training_seconds"] / record.figures["steps"]
-
-
-def _recorded(record: Record, name: str) -> list:
-    if name not in record.figures:
-        raise ValueError(f"The run {record.arguments} has no {name}: its curve was not recorded. Take one with curve=True.")
-    return record.figures[name]

@@ -1,4 +1,4 @@
-"""Figures of recorded runs: medians with intervals, single runs as dots, loss curves, and what was taken for what."""
+"""Figures of recorded runs: medians with intervals, single runs as dots, loss curves, confusions and kinds of errors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter
 
@@ -17,14 +18,23 @@ MARKERS = "osD^vP"
 WIDTH = 8.2  # inches
 
 
+def finished(ax: Axes, grid: str = "both", legend: str | None = None, **style: object) -> Figure:
+    """The figure of ``ax``, laid out, with grid lines for an axis and a legend "beside" or "inside" the axes."""
+    ax.grid(True, axis=grid)
+    if legend is not None:
+        ax.legend(**({"loc": "center left", "bbox_to_anchor": (1.01, 0.5)} if legend == "beside" else {}), **style)
+    ax.figure.tight_layout()
+    return ax.figure
+
+
 @styled
 def plot_medians(
     series: Mapping[str, Sequence[Median]], places: Sequence[str], across: str, up: str, title: str, log: bool = True
 ) -> Figure:
-    """A line for each of ``series``, its medians at the named ``places`` with their intervals; beside each other, not on.
+    """A line for each of ``series``: its medians at the named ``places``, with intervals. Lines are shifted sideways.
 
-    A median that is infinite, of runs most of which never got there, is not drawn; an interval's infinite end leaves the
-    picture. On a logarithmic axis a zero stands at the bottom, under the least value that is not zero.
+    An infinite median is not drawn, and an interval's infinite end lies outside the picture. On a logarithmic axis zeros are
+    drawn at the bottom, below all other values.
     """
     figure = Figure(WIDTH, 4.0, f"{title}; {up} against {across}, medians with 95 % intervals")
     ax = figure.subplots()
@@ -43,17 +53,14 @@ def plot_medians(
     ax.set_xticks(range(len(places)), places)
     if log:
         _plain_numbers(ax.yaxis)
-    ax.grid(True, axis="y")
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
-    figure.tight_layout()
-    return figure
+    return finished(ax, grid="y", legend="beside")
 
 
 @styled
 def plot_runs(groups: Mapping[str, Sequence[float]], across: str, title: str, log: bool = False) -> Figure:
-    """One row for each group, one dot for each run, a stroke at the median; infinite ones as arrows at the right edge.
+    """A row for each group, a dot for each run, a line at the median; infinite values are arrows at the right edge.
 
-    On a logarithmic axis a zero stands at its left end.
+    On a logarithmic axis zeros are drawn at its left end.
     """
     figure = Figure(WIDTH, 1.0 + 0.36 * len(groups), f"{title}: {across} of single runs, with medians")
     ax = figure.subplots()
@@ -62,27 +69,25 @@ def plot_runs(groups: Mapping[str, Sequence[float]], across: str, title: str, lo
     least = 0.7 * min((value for value in finite if value > 0), default=edge) if log else 0.0
     for row, values in enumerate(groups.values()):
         values = np.asarray(values, dtype=float)
-        spread = row + np.linspace(-0.18, 0.18, len(values))  # so that equal ones can be counted
+        spread = row + np.linspace(-0.18, 0.18, len(values))  # so that equal values can be counted
         here = np.isfinite(values)
         ax.plot(np.maximum(values[here], least), spread[here], "o", color=BLUE, markersize=4, alpha=0.7)
         ax.plot(np.full((~here).sum(), edge), spread[~here], ">", color=RED, markersize=5)
         middle = median_interval(values).median
         ax.plot([max(min(middle, edge), least)] * 2, [row - 0.33, row + 0.33], color=BLACK, linewidth=2)
     ax.set_yticks(range(len(groups)), groups)
-    scale = "log" if log else "linear"
-    ax.set(xscale=scale, xlabel=across, title=title, xlim=(0.95 * least, 1.03 * edge), ylim=(len(groups) - 0.5, -0.5))
+    ax.set(xscale="log" if log else "linear", xlabel=across, title=title)
+    ax.set(xlim=(0.95 * least, 1.03 * edge), ylim=(len(groups) - 0.5, -0.5))
     if log:
         _plain_numbers(ax.xaxis)
-    ax.grid(True, axis="x")
-    figure.tight_layout()
-    return figure
+    return finished(ax, grid="x")
 
 
 @styled
 def plot_loss_curves(curves: Mapping[str, Sequence[np.ndarray]], first: int, floor: float) -> Figure:
-    """Training losses of several runs by name, each run a thin line, their median a thick one, from step ``first`` on.
+    """Training losses from step ``first`` on: each run is a thin line, the median of a name's runs a thick one.
 
-    A dashed line at ``floor``, the least loss of a reader who never looks at the images.
+    A dashed line marks ``floor``, the least loss of a model that ignores the images.
     """
     figure = Figure(WIDTH, 3.8, "training loss of each run, with the median of each method and the loss of blind guessing")
     ax = figure.subplots()
@@ -95,10 +100,7 @@ def plot_loss_curves(curves: Mapping[str, Sequence[np.ndarray]], first: int, flo
                 ha="right")  # fmt: skip
     ax.set(xlabel="training step (one batch)", ylabel="training loss (nats per symbol)", ylim=(0, 1.6 * floor))
     ax.set_title("how the training loss falls")
-    ax.grid(True)
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
-    figure.tight_layout()
-    return figure
+    return finished(ax, legend="beside")
 
 
 @styled
@@ -122,7 +124,7 @@ def plot_confusions(counts: Mapping[str, Counter[tuple[str, str]]], symbols: str
 
 @styled
 def plot_kinds(rates: Mapping[str, Mapping[str, float]], up: str) -> Figure:
-    """A bar for each name, made of its parts by kind, in the kinds' order."""
+    """A stacked bar for each name, with a part for each kind of error."""
     figure = Figure(WIDTH, 3.8, f"{up} by kind of error, for each of " + ", ".join(rates))
     ax = figure.subplots()
     bottom = np.zeros(len(rates))
@@ -132,14 +134,10 @@ def plot_kinds(rates: Mapping[str, Mapping[str, float]], up: str) -> Figure:
         bottom += values
     ax.set_xticks(range(len(rates)), rates)
     ax.set(ylabel=up, title="what kind of errors")
-    ax.grid(True, axis="y")
-    handles, labels = ax.get_legend_handles_labels()
-    ax.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.01, 0.5))  # in the order of the bars' parts
-    figure.tight_layout()
-    return figure
+    return finished(ax, grid="y", legend="beside", reverse=True)  # the legend from top to bottom, as the bars
 
 
 def _plain_numbers(axis: Axis) -> None:
-    """0.001, 0.002, 0.005, 0.01 and so on, instead of powers of ten."""
+    """Label a logarithmic axis 0.001, 0.002, 0.005, 0.01 and so on, not by powers of ten."""
     for formatter in (axis.set_major_formatter, axis.set_minor_formatter):
         formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else ""))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import glob
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,6 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from torch.utils.flop_counter import FlopCounterMode
 
 from ocrlib.captchas import Captchas, shrink
-from ocrlib.data.download import cache_folder
 from ocrlib.evaluation import History, evaluate
 from ocrlib.experiments import REPORTED_SEED, Experiment, fit_all
 from ocrlib.objectives import Objective
@@ -54,9 +51,7 @@ class Race:
         return Race(title, [seconds_an_epoch] * len(self.cers), self.cers)
 
 
-def race(
-    recipe: Experiment, train: Captchas, test: Captchas, seed: int = REPORTED_SEED, until: float | None = None
-) -> Race:
+def race(recipe: Experiment, train: Captchas, test: Captchas, seed: int = REPORTED_SEED, until: float | None = None) -> Race:
     """Train by ``recipe`` and measure the CER on ``test`` after every epoch; stop early once it is at most ``until``.
 
     The images must have the recipe's width. Measuring the CER takes none of the seconds. Recipes are chosen by these CERs,
@@ -142,21 +137,13 @@ def fit_plain(
 
 
 def image_files(captchas: Captchas, folder: Path) -> dict[str, Path]:
-    """An image file for each of ``captchas``, by name. Those that are not found as files are saved into ``folder``.
+    """Save each of ``captchas`` into ``folder``, as PNG with four channels like the published ones; the files by name.
 
-    Real images are looked for where `ocrlib.load_captchas` looks; generated ones, and images of an archive, are saved.
-    Load ``captchas`` at the published size, ``load_captchas(height=50)``: files are shrunk when they are read.
+    Load them at the published size, ``load_captchas(height=50)``: files are shrunk when they are read.
     """
-    named = os.environ.get("OCRLIB_DATA")
-    roots = [parent / "data" for parent in (Path.cwd(), *Path.cwd().parents)] + [cache_folder()]
-    for root in [*([Path(named).expanduser()] if named else []), *roots] if captchas.source == "real" else ():
-        for place in (root, *sorted(map(Path, glob.glob(os.path.join(glob.escape(str(root)), "*", ""))))):
-            files = {name: place / name for name in captchas.names}
-            if all(map(os.path.isfile, files.values())):  # unlike `Path.is_file`, no error in a folder that may not be read
-                return files
     files = {name: folder / f"{Path(name).stem}.png" for name in captchas.names}
     for image, file in zip(captchas.images, files.values()):
-        Image.fromarray(image[0].cpu().numpy()).convert("RGBA").save(file)  # the published ones are stored as RGBA
+        Image.fromarray(image[0].cpu().numpy()).convert("RGBA").save(file)
     return files
 
 
@@ -180,16 +167,17 @@ def flops_per_image(model: nn.Module, width: int, height: int = 32) -> int:
 def peak_flops(device: torch.device, dtype: torch.dtype = torch.float32, size: int = 2048, seconds: float = 2.0) -> float:
     """Floating-point operations a second of a large matrix product, an upper bound for what convolutions reach.
 
-    The fastest of the products of (size, size) matrices that fit into ``seconds``, the first one not counted.
+    The fastest of the products of (size, size) matrices that fit into ``seconds``, after one that is not timed.
     """
     a, b = (torch.rand(size, size, device=device).to(dtype) for _ in range(2))
-    best, began = float("inf"), time.perf_counter()
-    for number in range(1000):
-        started = time.perf_counter()
+
+    def seconds_taken() -> float:
+        began = time.perf_counter()
         float((a @ b)[0, 0])  # fetching a number waits for the device
-        ended = time.perf_counter()
-        if number:
-            best = min(best, ended - started)
-            if ended - began > seconds:
-                break
-    return 2 * size**3 / best
+        return time.perf_counter() - began
+
+    seconds_taken()
+    times = [seconds_taken()]
+    while sum(times) < seconds:
+        times.append(seconds_taken())
+    return 2 * size**3 / min(times)

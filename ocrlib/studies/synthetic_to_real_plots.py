@@ -1,4 +1,4 @@
-"""Figures of real beside generated captchas: pairs, a blind test, statistics, and what real images are worth."""
+"""Figures of real beside generated captchas: pairs, a blind test, statistics, and the CER by real images trained on."""
 
 from __future__ import annotations
 
@@ -8,33 +8,21 @@ import numpy as np
 
 from ocrlib.captchas import Captchas
 from ocrlib.plots import BLACK, BLUE, RED, Figure, caption, image_grid, styled
+from ocrlib.studies.plots import WIDTH, finished
 
 
 @styled
 def plot_pairs(real: Captchas, generated: Captchas, n: int = 6) -> Figure:
-    """The first ``n`` images of both, real on the left and generated on the right of each row, at three times their size.
-
-    Give both the same texts in the same order.
-    """
+    """The first ``n`` images of two sets with the same texts, enlarged: real left, generated right."""
     n = min(n, len(real), len(generated))
-    height, width = real.images.shape[2:]
-    scale = 3 / 132  # inches a pixel: about three times the size on a usual screen
-    tall = n * (height * scale + 0.12) + 0.3
-    figure = Figure(2.06 * width * scale, tall, f"{n} pairs of real (left) and generated (right) images")
-    axes = np.atleast_2d(figure.subplots(n, 2))
-    for i, row in enumerate(axes):
-        for ax, captchas in zip(row, (real, generated)):
-            ax.imshow(captchas.images[i, 0].cpu().numpy(), cmap="gray", vmin=0, vmax=255, interpolation="lanczos")
-            ax.set_axis_off()
-    axes[0, 0].set_title("real", loc="left")
-    axes[0, 1].set_title("generated", loc="left")
-    figure.subplots_adjust(left=0.005, right=0.995, bottom=0.005, top=1 - 0.28 / figure.get_figheight(), wspace=0.02, hspace=0.04)
+    images = [captchas.images[i] for i in range(n) for captchas in (real, generated)]
+    figure, ax = image_grid(images, 2, f"{n} pairs of real (left) and generated (right) images", size=6.0)
     return figure
 
 
 @styled
 def plot_blind(captchas: Captchas, columns: int = 3) -> Figure:
-    """The images in their order, each with nothing but its number, from 1."""
+    """The images in their order, numbered from 1."""
     figure, ax = image_grid(list(captchas.images), columns, "which of these are real?", size=3.0)
     for i in range(len(captchas)):
         caption(ax, i, columns, str(i + 1))
@@ -43,9 +31,9 @@ def plot_blind(captchas: Captchas, columns: int = 3) -> Figure:
 
 @styled
 def plot_statistics(real: Captchas, generated: Captchas) -> Figure:
-    """Pixel by pixel over all images: the means, their difference and that of the standard deviations; then the profiles.
+    """Of each pixel over all images, in grey levels 0 to 255: means, their difference, and that of the standard deviations.
 
-    Grey levels from 0, black, to 255.
+    Below are the means over columns and over rows, as darkness.
     """
     pixels = [captchas.images[:, 0].float() for captchas in (real, generated)]
     means, deviations = ([part(0).numpy() for part in parts] for parts in zip(*((p.mean, p.std) for p in pixels)))
@@ -75,8 +63,8 @@ def plot_statistics(real: Captchas, generated: Captchas) -> Figure:
 
 @styled
 def plot_transfer(pretrained: Mapping[int, Sequence[float]], alone: Mapping[int, Sequence[float]]) -> Figure:
-    """CER against the number of real images: each run as a dot, medians joined, with and without generated images before."""
-    figure = Figure(8.2, 4.0, "CER against real images trained on, with and without pre-training on generated images")
+    """CER by the number of real images, with and without generated ones before: each run is a dot, lines join the medians."""
+    figure = Figure(WIDTH, 4.0, "CER against real images trained on, with and without pre-training on generated images")
     ax = figure.subplots()
     ticks = sorted({*pretrained, *alone})
     place = {n: i for i, n in enumerate(ticks)}
@@ -93,7 +81,4 @@ def plot_transfer(pretrained: Mapping[int, Sequence[float]], alone: Mapping[int,
     ax.annotate("no error", (0, least / 2), (2, 3), textcoords="offset points", fontsize=8)
     ax.set_xticks(range(len(ticks)), [str(n) for n in ticks])
     ax.set(yscale="log", xlabel="real images trained on", ylabel="CER", title="what a real image is worth")
-    ax.grid(True, axis="y")
-    ax.legend()
-    figure.tight_layout()
-    return figure
+    return finished(ax, grid="y", legend="inside")

@@ -75,7 +75,7 @@ class Trial:
                 raise ValueError(f"There is no {name} {value!r}; choose one of {sorted(known)}.")
         if self.head != "ctc" and (self.pooled or self.pretraining or not self.blank_bias):
             raise ValueError(f"pooled, pretraining and blank_bias belong to CTC, not to the head {self.head!r}.")
-        if not 0 <= self.noise <= 1 or self.drawn < 0 or self.images == 0 or self.pooled == 0:
+        if not 0 <= self.noise <= 1 or self.drawn < 0 or 0 in (self.images, self.pooled):
             raise ValueError(f"{self} has a share outside 0 to 1, or images or steps that are none or negative.")
         if self.kind != "plain" and not self.drawn:
             raise ValueError(f"The kind {self.kind!r} is one of drawn images, and drawn=0; say how many.")

@@ -79,8 +79,7 @@ def plot_sizes(series: Mapping[str, Sequence[tuple[float, Sequence[float]]]], ac
 
     Medians have intervals (`median_interval`). Each run is a dot beside them, apart from the others of its size.
     """
-    figure = Figure(WIDTH, 4.2, f"{title}: CER against {across} for {', '.join(series)}")
-    ax = figure.subplots()
+    ax = Figure(WIDTH, 4.2, f"{title}: CER against {across} for {', '.join(series)}").subplots()
     for (name, points), colour, marker in zip(series.items(), COLOURS, MARKERS):
         points = sorted(points)
         sizes = [size for size, _ in points]

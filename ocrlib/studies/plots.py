@@ -36,8 +36,7 @@ def plot_medians(
     An infinite median is not drawn, and an interval's infinite end lies outside the picture. On a logarithmic axis zeros are
     drawn at the bottom, below all other values.
     """
-    figure = Figure(WIDTH, 4.0, f"{title}; {up} against {across}, medians with 95 % intervals")
-    ax = figure.subplots()
+    ax = Figure(WIDTH, 4.0, f"{title}; {up} against {across}, medians with 95 % intervals").subplots()
     drawn = [value for medians in series.values() for median in medians for value in median[:3]]
     least = min((value for value in drawn if 0 < value < np.inf), default=1.0) * (0.5 if log else 0)
     most = max((value for value in drawn if value < np.inf), default=1.0) * (1.5 if log else 1.08)
@@ -62,8 +61,7 @@ def plot_runs(groups: Mapping[str, Sequence[float]], across: str, title: str, lo
 
     On a logarithmic axis zeros are drawn at its left end.
     """
-    figure = Figure(WIDTH, 1.0 + 0.36 * len(groups), f"{title}: {across} of single runs, with medians")
-    ax = figure.subplots()
+    ax = Figure(WIDTH, 1.0 + 0.36 * len(groups), f"{title}: {across} of single runs, with medians").subplots()
     finite = [value for values in groups.values() for value in values if np.isfinite(value)]
     edge = (1.5 if log else 1.08) * max(finite, default=1.0)
     least = 0.7 * min((value for value in finite if value > 0), default=edge) if log else 0.0
@@ -89,15 +87,13 @@ def plot_loss_curves(curves: Mapping[str, Sequence[np.ndarray]], first: int, flo
 
     A dashed line marks ``floor``, the least loss of a model that ignores the images.
     """
-    figure = Figure(WIDTH, 3.8, "training loss of each run, with the median of each method and the loss of blind guessing")
-    ax = figure.subplots()
+    ax = Figure(WIDTH, 3.8, "training loss of each run, with the median of each method and the loss of blind guessing").subplots()
     for (name, runs), colour in zip(curves.items(), COLOURS):
         steps = first + np.arange(len(runs[0]))
         ax.plot(steps, np.transpose(runs), color=colour, linewidth=0.5, alpha=0.35)
         ax.plot(steps, np.median(runs, axis=0), color=colour, linewidth=2, label=name)
     ax.axhline(floor, color=BLACK, linestyle="--", linewidth=1)
-    ax.annotate("blind guessing", (1.0, floor), xycoords=("axes fraction", "data"), xytext=(-4, 3), textcoords="offset points",
-                ha="right")  # fmt: skip
+    ax.text(0.99, floor, "blind guessing", transform=ax.get_yaxis_transform(), ha="right", va="bottom")
     ax.set(xlabel="training step (one batch)", ylabel="training loss (nats per symbol)", ylim=(0, 1.6 * floor))
     ax.set_title("how the training loss falls")
     return finished(ax, legend="beside")
@@ -109,15 +105,15 @@ def plot_confusions(counts: Mapping[str, Counter[tuple[str, str]]], symbols: str
     figure = Figure(4.6 * len(counts), 4.7, "how often each true symbol was taken for another, for " + " and ".join(counts))
     names = [*symbols, "·"]
     greatest = max((n for table in counts.values() for n in table.values()), default=1)
-    for ax, (name, table) in zip(np.atleast_1d(figure.subplots(1, len(counts), squeeze=True)), counts.items()):
+    for ax, (name, table) in zip(figure.subplots(1, len(counts), squeeze=False).flat, counts.items()):
         matrix = np.array([[table[(true.strip("·"), read.strip("·"))] for read in names] for true in names])
         ax.imshow(matrix, cmap="Blues", vmin=0, vmax=greatest)
         for row, column in np.argwhere(matrix):
-            light = matrix[row, column] > greatest / 2
-            ax.text(column, row, matrix[row, column], ha="center", va="center", fontsize=7, color="white" if light else BLACK)
+            colour = "white" if matrix[row, column] > greatest / 2 else BLACK
+            ax.text(column, row, matrix[row, column], ha="center", va="center", fontsize=7, color=colour)
         for ticks in (ax.set_xticks, ax.set_yticks):
             ticks(range(len(names)), names, fontsize=8, family="DejaVu Sans Mono")
-        ax.set(xlabel="read", ylabel="true", title=f"{name}: {matrix.sum()} slips")
+        ax.set(xlabel="read", ylabel="true", title=f"{name}: {matrix.sum()} errors")
     figure.tight_layout()
     return figure
 
@@ -125,8 +121,7 @@ def plot_confusions(counts: Mapping[str, Counter[tuple[str, str]]], symbols: str
 @styled
 def plot_kinds(rates: Mapping[str, Mapping[str, float]], up: str) -> Figure:
     """A stacked bar for each name, with a part for each kind of error."""
-    figure = Figure(WIDTH, 3.8, f"{up} by kind of error, for each of " + ", ".join(rates))
-    ax = figure.subplots()
+    ax = Figure(WIDTH, 3.8, f"{up} by kind of error, for each of " + ", ".join(rates)).subplots()
     bottom = np.zeros(len(rates))
     for i, kind in enumerate(next(iter(rates.values()))):
         values = np.array([parts[kind] for parts in rates.values()])

@@ -20,8 +20,7 @@ def plot_races(races: Sequence[Race], levels: Sequence[float], characters: int) 
 
     A CER of 0 is drawn at half an error in ``characters``, since a logarithmic axis has no zero.
     """
-    figure = Figure(9.0, 4.6, "character error rate against seconds of training, one line for each change")
-    ax = figure.subplots()
+    ax = Figure(9.0, 4.6, "character error rate against seconds of training, one line for each change").subplots()
     colours = colormaps["viridis"](np.linspace(0.0, 0.92, max(len(races), 2)))
     least = 0.5 / characters
     for race, colour, marker in zip(races, colours, MARKERS * len(races)):
@@ -29,8 +28,7 @@ def plot_races(races: Sequence[Race], levels: Sequence[float], characters: int) 
         ax.plot(np.cumsum(race.seconds), cers, marker=marker, markersize=4, linewidth=1.4, color=colour, label=race.title)
     for level in levels:
         ax.axhline(level, color=RED, linestyle="--", linewidth=1)
-        ax.annotate(f"CER {level:.2%}", (0.0, level), xycoords=("axes fraction", "data"), xytext=(4, 3),
-                    textcoords="offset points", color=RED)  # fmt: skip
+        ax.text(0.01, level, f"CER {level:.2%}", transform=ax.get_yaxis_transform(), va="bottom", color=RED)
     ax.set(xscale="log", yscale="log", xlabel="training so far (seconds)", ylabel="CER on the watched images")
     ax.set_title("how fast each change gets there")
     for axis in (ax.xaxis, ax.yaxis):
@@ -45,8 +43,7 @@ def plot_roofline(speeds: Mapping[str, tuple[float, float]], peaks: Mapping[str,
     ``peaks`` are FLOPs a second by name. Each is drawn as a line at peak / (3 x FLOPs), above which no point can lie:
     the backward pass takes twice the forward pass.
     """
-    figure = Figure(8.0, 4.4, "images a second against operations an image, under the speed of a large matrix product")
-    ax = figure.subplots()
+    ax = Figure(8.0, 4.4, "images a second against operations an image, under the speed of a large matrix product").subplots()
     work = np.array([flops for flops, _ in speeds.values()])
     line = np.array([work.min() / 3, work.max() * 3])
     for (name, peak), style, colour in zip(peaks.items(), ("-", "--", ":"), (BLACK, SKY, RED)):

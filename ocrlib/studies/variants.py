@@ -27,41 +27,38 @@ def narrowed(layers: Sequence[nn.Module], scale: float) -> list[nn.Module]:
     return found
 
 
-def strided(layers: Sequence[nn.Module]) -> list[nn.Module]:
-    """New layers without max-pools; the convolution before each has its stride."""
-    found: list[nn.Module] = []
-    for layer in layers:
-        if isinstance(layer, nn.MaxPool2d):
-            last = max(i for i, other in enumerate(found) if isinstance(other, nn.Conv2d))
-            before = found[last]
-            found[last] = nn.Conv2d(before.in_channels, before.out_channels, before.kernel_size, layer.stride, before.padding)
-        else:
-            found.append(layer)
-    return found
+class Strided(RecurrentNetwork):
+    """A network without max-pools: the convolution before each takes over its stride. To be mixed in before the network."""
+
+    def stack(self) -> list[nn.Module]:
+        found: list[nn.Module] = []
+        for layer in super().stack():
+            if isinstance(layer, nn.MaxPool2d):
+                last = max(i for i, other in enumerate(found) if isinstance(other, nn.Conv2d))
+                old = found[last]
+                found[last] = nn.Conv2d(old.in_channels, old.out_channels, old.kernel_size, layer.stride, old.padding)
+            else:
+                found.append(layer)
+        return found
 
 
-class StridedCRNN(CRNN):
+class StridedCRNN(Strided, CRNN):
     """The CRNN with strides in place of its pools; steps and parameters are as many."""
 
-    def stack(self) -> list[nn.Module]:
-        return strided(super().stack())
 
-
-class StridedCECRNN(CECRNN):
+class StridedCECRNN(Strided, CECRNN):
     """CE-CRNN with strides in place of its pools."""
-
-    def stack(self) -> list[nn.Module]:
-        return strided(super().stack())
 
 
 class SixStepCRNN(CRNN):
     """The CRNN whose (2, 1) pools have stride 2 along the width too: 6 steps at width 100."""
 
     def stack(self) -> list[nn.Module]:
-        def halved(layer: nn.Module) -> nn.Module:
-            return nn.MaxPool2d((2, 1), 2) if isinstance(layer, nn.MaxPool2d) and layer.kernel_size == (2, 1) else layer
-
-        return [halved(layer) for layer in super().stack()]
+        layers = super().stack()
+        for layer in layers:
+            if isinstance(layer, nn.MaxPool2d):
+                layer.stride = 2
+        return layers
 
 
 class OriginalCRNN(CRNN):

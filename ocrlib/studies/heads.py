@@ -26,7 +26,7 @@ def pool(columns: Tensor, count: int) -> Tensor:
 
 
 class ColumnCTC(ColumnCNN):
-    """`ColumnCNN` itself, or with its T columns averaged to ``pooled`` steps."""
+    """`ColumnCNN` itself, or with its T columns `gathered` to ``pooled`` steps: the means of equal shares of the width."""
 
     def __init__(self, classes: int = 37, pooled: int | None = None) -> None:
         super().__init__(classes)
@@ -35,41 +35,30 @@ class ColumnCTC(ColumnCNN):
         self.pooled = pooled
 
     def steps(self, width: int) -> int:
+        """``pooled``, or the number of columns if that is less."""
         columns = super().steps(width)
         return columns if self.pooled is None else min(self.pooled, columns)
 
+    def gathered(self, columns: Tensor) -> Tensor:
+        """Columns ``(T, N, channels)`` to ``(pooled, N, channels)``."""
+        return pool(columns, self.pooled)
+
     def read(self, columns: Tensor) -> Tensor:
         """Columns ``(T, N, channels)`` to logits ``(min(pooled, T), N, C)``."""
-        if self.pooled is not None and self.pooled < len(columns):
-            columns = pool(columns, self.pooled)
-        return super().read(columns)
+        return super().read(columns if self.pooled is None or self.pooled > len(columns) else self.gathered(columns))
 
 
-class PooledCE(ColumnCNN):
-    """Columns are `gathered` to ``positions``, and one linear layer reads each of them.
+class PooledCE(ColumnCTC):
+    """As `ColumnCTC`, for cross-entropy: position i is the mean of the columns in the i-th of equal shares of the width.
 
-    Here position i is the mean of the columns in the i-th of equal shares of the width; subclasses gather in other ways. The
-    blank is as likely as any symbol at first, because it only occurs where short texts are padded.
+    The blank is as likely as any symbol at first, because it only occurs where short texts are padded.
     """
 
     objective = "CrossEntropy"
 
     def __init__(self, classes: int = 37, positions: int = SYMBOLS_READ) -> None:
-        super().__init__(classes)
+        super().__init__(classes, positions)
         nn.init.zeros_(self.head.bias[:1])
-        self.positions = positions
-
-    def steps(self, width: int) -> int:
-        """``positions``, or the number of columns if that is less."""
-        return min(self.positions, super().steps(width))
-
-    def gathered(self, columns: Tensor) -> Tensor:
-        """Columns ``(T, N, channels)`` to ``(positions, N, channels)``."""
-        return pool(columns, self.positions)
-
-    def read(self, columns: Tensor) -> Tensor:
-        """Columns ``(T, N, channels)`` to logits ``(positions, N, C)``."""
-        return super().read(self.gathered(columns))
 
 
 class StridedCE(PooledCE):

@@ -103,15 +103,12 @@ def plot_redrawn(images: Sequence[Tensor], texts: Sequence[tuple[str, str]], cap
     """
     middles = [symbol_middles(text) for pair in texts for text in pair]
     ends = min(found[0] for found in middles) - 20, max(found[-1] for found in middles) + 20  # half a symbol and a margin
-    tall = 1.35
-    figure = Figure(9.4, tall * len(images), "images beside the two texts they may show: " + ", ".join(map("/".join, texts)))
-    axes = np.atleast_2d(figure.subplots(len(images), 3))
+    figure = Figure(9.4, 1.35 * len(images), "images beside the two texts they may show: " + ", ".join(map("/".join, texts)))
+    axes = figure.subplots(len(images), 3, squeeze=False)
     for row, image, pair, words in zip(axes, images, texts, captions):
-        for ax, text, caption in zip(row, (None, *pair), words):
-            if text is None:
-                ax.imshow(image[0].cpu().numpy(), cmap="gray", vmin=0, vmax=255, aspect="auto")
-            else:
-                ax.imshow(_differences(image, text), aspect="auto")
+        pictures = image[0].cpu().numpy(), *(_differences(image, text) for text in pair)  # the last two have colours
+        for ax, picture, caption in zip(row, pictures, words):
+            ax.imshow(picture, cmap="gray", vmin=0, vmax=255, aspect="auto")
             ax.set_xlim(*ends)
             ax.set_title(caption, fontsize=9, family="DejaVu Sans Mono", loc="left", pad=2)
             ax.set_axis_off()

@@ -166,7 +166,7 @@ def select(records: Iterable[Record], **wanted: Any) -> list[Record]:
 
 
 class PaddedCrossEntropy(CrossEntropy):
-    """Cross-entropy for texts of several lengths: T is the greatest one, and shorter texts are padded with the blank."""
+    """Cross-entropy for texts of up to T symbols: shorter ones are padded with the blank."""
 
     def _check_steps(self, model: Network, width: int, texts: list[str]) -> None:
         longest = max(texts, key=len)
@@ -236,10 +236,9 @@ def _train(trial: Trial, recipe: Experiment, train: Captchas, test: Captchas) ->
     epochs, history = sum(recipe.epochs), History()
     if trial.pretraining:
         model.pooled = SYMBOLS_READ
-        history = fit_by(CrossEntropy(alphabet), max(round(epochs / 8), 1), history)
+        history = fit_by(PaddedCrossEntropy(alphabet), max(round(epochs / 8), 1), history)
         model.pooled = trial.pooled
-    padded = PaddedCrossEntropy if trial.positions > SYMBOLS_READ else CrossEntropy
-    objective = (CTC if trial.head == "ctc" else padded)(alphabet)
+    objective = CTC(alphabet) if trial.head == "ctc" else PaddedCrossEntropy(alphabet)
     return Trained(model, objective, fit_by(objective, epochs - history.epochs, history)), cers
 
 

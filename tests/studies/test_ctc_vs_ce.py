@@ -160,7 +160,7 @@ def test_epochs_take_all_images_in_turn_and_only_the_first_are_pretraining(monke
     compare(seed=1, images=4, pooled=12, pretraining=True)
     few = Trial(seed=1, images=4).data()[1].names
     first, second = few + few + few[:1], few[1:] + few + few[:2]
-    assert calls == [("CrossEntropy", 5, 1, first, second), ("CTC", 12, 1, first, second)]
+    assert calls == [("PaddedCrossEntropy", 5, 1, first, second), ("CTC", 12, 1, first, second)]
 
 
 def test_a_stopped_run_gives_no_figures(monkeypatch):

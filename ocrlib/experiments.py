@@ -164,7 +164,9 @@ def run(
     Raises ``ValueError`` for an unknown key, or images of another size than the recipe's, ``CheckpointError`` for a
     checkpoint of another run, and ``KeyboardInterrupt`` when it is stopped.
     """
-    recipe = _look_up(experiment)
+    if isinstance(experiment, str) and experiment not in EXPERIMENTS:
+        raise ValueError(f"There is no experiment {experiment!r}; choose one of {sorted(EXPERIMENTS)}, or pass an Experiment.")
+    recipe = EXPERIMENTS[experiment] if isinstance(experiment, str) else experiment
     captchas = load_captchas(width=recipe.width) if captchas is None else captchas
     if captchas.images.shape[-1] != recipe.width:
         raise ValueError(
@@ -212,12 +214,25 @@ def train_on(
     model = recipe.make_model(alphabet).to(device)
     optimizer = recipe.make_optimizer(model)
     options = recipe.fit_options(optimizer, device)
-    history, wanted = History(), 0
+    history = History()
     for epochs, options["checkpoint"] in zip(recipe.epochs, checkpoint_files(recipe, checkpoint)):
-        history = fit(model, objective, train, test, optimizer, epochs=epochs, history=history, live=live, **options)
-        if history.epochs < (wanted := wanted + epochs):
-            raise KeyboardInterrupt  # stopped: half a recipe has no figures to report
+        history = fit_all(model, objective, train, test, optimizer, epochs=epochs, history=history, live=live, **options)
     return Trained(model, objective, history)
+
+
+def fit_all(*args: Any, epochs: int, history: History, after_step: Callable[[int], object] | None = None, **more: Any) -> History:
+    """`fit`, but stopped by Ctrl-C it raises ``KeyboardInterrupt``: half a training has no figures to report."""
+    last, ended = history.epochs + epochs, False
+
+    def watch(step: int) -> bool:
+        nonlocal ended
+        ended = after_step is not None and after_step(step) is True
+        return ended
+
+    history = fit(*args, epochs=epochs, history=history, after_step=watch, **more)
+    if history.epochs < last and not ended:
+        raise KeyboardInterrupt
+    return history
 
 
 def checkpoint_files(recipe: Experiment, checkpoint: str | Path | None) -> list[Path | None]:
@@ -226,11 +241,3 @@ def checkpoint_files(recipe: Experiment, checkpoint: str | Path | None) -> list[
         return [None] * len(recipe.epochs)
     path = Path(checkpoint)
     return [path, *(path.with_stem(f"{path.stem}-{number}") for number in range(2, len(recipe.epochs) + 1))]
-
-
-def _look_up(experiment: str | Experiment) -> Experiment:
-    if isinstance(experiment, Experiment):
-        return experiment
-    if experiment not in EXPERIMENTS:
-        raise ValueError(f"There is no experiment {experiment!r}; choose one of {sorted(EXPERIMENTS)}, or pass an Experiment.")
-    return EXPERIMENTS[experiment]

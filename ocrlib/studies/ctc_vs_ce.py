@@ -1,14 +1,12 @@
-"""The runs of the comparison of CTC with cross-entropy: what each changes in the fast recipe, and on which images it is done.
+"""The runs of the comparison of CTC with cross-entropy. Each is the recipe "fast" with a few changes, a `Trial`.
 
-Seed k is the seed of training and of the split, so that run k of every method has the same test images, training images,
-batches and first convolutions: runs come in pairs.
+A trial's seed is the seed of its training and of its split. So trials with the same seed have the same test images, training
+images, batches and initial convolutions, and can be compared in pairs.
 """
 
 from __future__ import annotations
 
 import functools
-import os
-import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -22,37 +20,39 @@ from torch.optim.lr_scheduler import OneCycleLR
 from ocrlib.captchas import Captchas
 from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import History, evaluate
-from ocrlib.experiments import EXPERIMENTS, ONE_CYCLE, Experiment, parts
-from ocrlib.loop import Loop
+from ocrlib.experiments import EXPERIMENTS, ONE_CYCLE, Experiment, Trained, fit_all, parts
 from ocrlib.networks import Network
 from ocrlib.objectives import CTC, CrossEntropy, Objective
-from ocrlib.runtime import arithmetic, pick_budget, pick_device, seed_everything
+from ocrlib.runtime import pick_budget, pick_device, seed_everything
 from ocrlib.studies.errors import edit_operations
-from ocrlib.studies.heads import HEADS, SYMBOLS_READ, ColumnCTC, StridedCE
-from ocrlib.studies.records import Figures
+from ocrlib.studies.heads import HEADS, SYMBOLS_READ, ColumnCTC
+from ocrlib.studies.records import Figures, run_figures
 from ocrlib.synthetic.generated import draw_captchas, draw_texts, hidden_ink
 from ocrlib.synthetic.generator import SYMBOLS
 from ocrlib.texts import Alphabet, count_equal_neighbours, symbol_frequencies
 
-KINDS = {"plain": {}, "neighbours": {"neighbours": True}, "lengths": {"lengths": (4, 5, 6)}}  # of drawn images
-SEEDS = {kind: seed for seed, kind in enumerate(KINDS, start=1)}  # 0 is that of the images that stand in for real ones
+KINDS = {"plain": {}, "neighbours": {"neighbours": True}, "lengths": {"lengths": (4, 5, 6)}}  # options of `draw_texts`
+SEEDS = {kind: seed for seed, kind in enumerate(KINDS, start=1)}  # of the generator; `load_captchas` uses its seed 0
+TEST_SEED = 10  # of the generated test images of 5 symbols; those of 4 and 6 symbols have 9 and 11
+TEST_IMAGES = 300
+BINS = (0.0, 0.05, 0.1, 0.2)  # shares of a symbol's ink under noise curves: none, up to 5 %, 10 %, 20 %, more
 
 
 @dataclass(frozen=True)
 class Trial:
     """What one run changes in the recipe "fast"; ``Trial()`` is that recipe itself, with seed 0.
 
-    ``head`` is a key of `HEADS`. ``images`` counts the training images of the data set (None: all the recipe has), ``drawn``
-    those of a ``kind`` of `KINDS` that the generator adds; steps and batches stay the same whatever their sum is. CTC's
-    columns are averaged to ``pooled`` steps. In a share ``noise`` of the training texts one symbol is replaced by another.
-    Without ``warm_up`` the learning rate starts at its greatest; without ``blank_bias`` the blank starts as likely as any
-    symbol; with ``pretraining`` CTC's network first learns by cross-entropy, its columns averaged to one a symbol, for an
-    eighth of the epochs.
+    ``head`` is a key of `HEADS`. ``images`` limits the training images taken from the data set, ``drawn`` counts generated
+    images of a ``kind`` of `KINDS` that are added to them; neither changes the number of steps. ``pooled`` is the number of
+    steps that CTC's columns are averaged to. In a share ``noise`` of the training texts one symbol is replaced by another.
+    Without ``warm_up`` the learning rate starts at its greatest value. Without ``blank_bias`` the blank is as likely as any
+    symbol at first. With ``pretraining`` CTC's network is trained by cross-entropy for the first eighth of the epochs, with
+    its columns averaged to one a symbol.
 
-    ``curve`` records the training losses, and the CER twice an epoch; ``read_drawn`` also reads generated test images: with
+    ``curve`` records the training losses, and the CER twice an epoch. ``read_drawn`` also evaluates on generated images: with
     and without noise curves, and of 4, 5 and 6 symbols. ``source`` is `load_captchas`'s.
 
-    Raises ``ValueError`` for values that make no run.
+    Raises ``ValueError`` for values that would be ignored, and for a ``noise`` that is no share.
     """
 
     head: str = "ctc"
@@ -70,21 +70,12 @@ class Trial:
     source: str = "auto"
 
     def __post_init__(self) -> None:
-        for name, value, known in (("head", self.head, HEADS), ("kind", self.kind, KINDS)):
-            if value not in known:
-                raise ValueError(f"There is no {name} {value!r}; choose one of {sorted(known)}.")
         if self.head != "ctc" and (self.pooled or self.pretraining or not self.blank_bias):
             raise ValueError(f"pooled, pretraining and blank_bias belong to CTC, not to the head {self.head!r}.")
-        if not 0 <= self.noise <= 1:
-            raise ValueError(f"noise={self.noise} was given; it is a share of the training texts, from 0 to 1.")
-        if self.drawn < 0 or self.pooled is not None and self.pooled < 1:
-            raise ValueError(f"drawn={self.drawn} and pooled={self.pooled} were given; none can be negative, nor pooled 0.")
         if self.kind != "plain" and not self.drawn:
             raise ValueError(f"The kind {self.kind!r} is one of drawn images, and drawn=0; say how many.")
-        if self.pretraining and self.kind == "lengths":
-            raise ValueError("Pretraining is by cross-entropy with a step a symbol, which texts of several lengths don't allow.")
-        if self.images is not None and self.images < 1:
-            raise ValueError(f"images={self.images} was given; at least one is needed to train on.")
+        if not 0 <= self.noise <= 1:
+            raise ValueError(f"noise={self.noise} was given; it is a share of the training texts, from 0 to 1.")
 
     @property
     def positions(self) -> int:
@@ -92,35 +83,24 @@ class Trial:
         return max(KINDS[self.kind].get("lengths", (SYMBOLS_READ,)))
 
     def data(self) -> tuple[Experiment, Captchas, Captchas]:
-        """The recipe under the budget in force, the training images (the drawn ones mixed in) and the test images."""
+        """The recipe under the budget in force, the training images (mixed with the drawn ones) and the test images."""
         budget, recipe = pick_budget(), EXPERIMENTS["fast"]
-        # Where the images are is part of the key: whoever sets OCRLIB_DATA anew gets what is there.
-        captchas = _load(recipe.width, self.source, os.environ.get("OCRLIB_DATA"), os.getcwd())
-        recipe, train, test = parts(recipe, captchas, self.seed)
-        train = train.subset(range(min(self.images or recipe.train, recipe.train)))  # random ones: a split has no order
+        recipe, train, test = parts(recipe, load_captchas(width=recipe.width, source=self.source), self.seed)
+        train = train.subset(range(min(self.images or recipe.train, recipe.train)))  # a random sample: the split is shuffled
         if self.drawn:
-            train = _mixed(train, drawn_captchas(self.kind, budget.images(self.drawn), recipe.width), self.seed)
+            train = train.joined(drawn_captchas(self.kind, budget.images(self.drawn), recipe.width))
+            train = train.subset(np.random.default_rng(self.seed).permutation(len(train)))
         return recipe, _with_wrong_texts(train, self.noise, self.seed), test
-
-
-@functools.lru_cache(maxsize=2)
-def _load(width: int, source: str, place: str | None, folder: str) -> Captchas:
-    return load_captchas(width=width, source=source)
 
 
 @functools.lru_cache(maxsize=4)
 def drawn_captchas(kind: str, n: int, width: int) -> Captchas:
-    """``n`` drawn training images of a kind of `KINDS`, always the same ones. Kept: drawing them takes seconds."""
+    """The first ``n`` generated training images of a kind of `KINDS`. Cached, because drawing them takes seconds."""
     return draw_captchas(draw_texts(n, SEEDS[kind], **KINDS[kind]), SEEDS[kind], width)
 
 
-def _mixed(captchas: Captchas, drawn: Captchas, seed: int) -> Captchas:
-    both = captchas.joined(drawn)
-    return both.subset(np.random.default_rng(seed).permutation(len(both)))
-
-
 def _with_wrong_texts(train: Captchas, share: float, seed: int) -> Captchas:
-    """The same images; one symbol of a random ``share`` of their texts is another one."""
+    """The same images; in a random ``share`` of their texts one symbol is replaced by another."""
     rng, texts = np.random.default_rng(seed), list(train.texts)
     for i in rng.permutation(len(texts))[: round(share * len(texts))]:
         text, place = texts[i], rng.integers(len(texts[i]))
@@ -130,68 +110,51 @@ def _with_wrong_texts(train: Captchas, share: float, seed: int) -> Captchas:
 
 
 SIZES = (50, 100, 200, 400, None)  # training images; None is all the recipe has
-MANY = 2000  # drawn images beside all the real ones
+MANY = 2000  # generated images added to the real ones
 STEPS = (10, 12, 15, 20)  # to which CTC's 24 columns are averaged
 NOISES = (0.05, 0.1, 0.2)  # shares of wrong training texts
-# The run that smoke tests repeat: on images that are the same everywhere, with columns averaged, so that nothing is left out.
+# The trials of each question, without their seeds; the most important questions first.
+QUESTIONS: dict[str, list[dict[str, Any]]] = {
+    "How many training images does each head need?": [
+        trial
+        for head in HEADS
+        for trial in (
+            *({"head": head, "images": images, "curve": images is None} for images in reversed(SIZES)),
+            {"head": head, "drawn": MANY, "read_drawn": True},
+        )
+    ],
+    "What shortens CTC's plateau?": [
+        {"warm_up": warm_up, "blank_bias": blank_bias, "pretraining": pretraining, "curve": True}
+        for warm_up, blank_bias, pretraining in product((True, False), repeat=3)
+    ],
+    "How many steps does CTC need, and do more training images help where steps are few?": [
+        *({"pooled": pooled} for pooled in STEPS),
+        *({"drawn": MANY, "kind": kind, "pooled": min(STEPS)} for kind in ("plain", "neighbours")),
+    ],
+    "What do wrong training texts cost?": [{"head": head, "noise": noise} for head in ("ctc", "attention") for noise in NOISES],
+    "Can texts of 4 to 6 symbols be learnt?": [
+        {"head": head, "drawn": MANY, "kind": "lengths", "read_drawn": True} for head in ("ctc", "attention")
+    ],
+}  # fmt: skip
+# The run that smoke tests repeat: on generated images, which are the same on every machine, and with all phases of training.
 SMOKE_JOB = {"head": "ctc", "seed": 0, "pooled": 15, "pretraining": True, "curve": True, "source": "synthetic"}
 
 
 def jobs(seeds: Iterable[int] = range(10)) -> list[dict[str, Any]]:
-    """Every run of the study as arguments for `compare`, each once: question after question, of each all methods seed by seed.
-
-    The questions come in the order of their weight, so a study that is stopped early has answered the first ones in full.
-    """
-    trials = (trial for question in (_sizes, _remedies, _steps, _noises, _lengths) for seed in seeds for trial in question(seed))
+    """Every run as arguments for `compare`, each once: question by question, within a question seed by seed."""
+    trials = (Trial(seed=seed, **trial) for question in QUESTIONS.values() for seed in seeds for trial in question)
     return [_short(trial) for trial in dict.fromkeys(trials)]
 
 
-def _sizes(seed: int) -> Iterable[Trial]:
-    """How many images does each head need?"""
-    for head in HEADS:
-        for images in reversed(SIZES):
-            yield Trial(head, seed, images, curve=images is None)
-        yield Trial(head, seed, drawn=MANY, read_drawn=True)
-
-
-def _remedies(seed: int) -> Iterable[Trial]:
-    """What shortens CTC's plateau?"""
-    for warm_up, blank_bias, pretraining in product((True, False), repeat=3):
-        yield Trial(seed=seed, warm_up=warm_up, blank_bias=blank_bias, pretraining=pretraining, curve=True)
-
-
-def _steps(seed: int) -> Iterable[Trial]:
-    """How many steps does CTC need, and do other training images help where they are scarce?"""
-    for pooled in STEPS:
-        yield Trial(seed=seed, pooled=pooled)
-    for kind in ("plain", "neighbours"):
-        yield Trial(seed=seed, drawn=MANY, kind=kind, pooled=min(STEPS))
-
-
-def _noises(seed: int) -> Iterable[Trial]:
-    """What do wrong training texts cost?"""
-    for head in ("ctc", "attention"):
-        for noise in NOISES:
-            yield Trial(head, seed, noise=noise)
-
-
-def _lengths(seed: int) -> Iterable[Trial]:
-    """Can texts of 4 to 6 symbols be learnt?"""
-    for head in ("ctc", "attention"):
-        yield Trial(head, seed, drawn=MANY, kind="lengths", read_drawn=True)
-
-
 def _short(trial: Trial) -> dict[str, Any]:
-    """Only what isn't as by default, so that a line of the records says what is special about its run."""
-    return {name: value for name, value in asdict(trial).items() if name in ("head", "seed") or value != asdict(Trial())[name]}
+    """The trial's head and seed, and its other values where they are not the defaults."""
+    default = asdict(Trial())
+    return {name: value for name, value in asdict(trial).items() if name in ("head", "seed") or value != default[name]}
 
-TEST_SEED = 10  # of the drawn test images of five symbols; of those of 4 and 6 it is 9 and 11. None was trained on
-TEST_IMAGES = 300
-BINS = (0.0, 0.05, 0.1, 0.2)  # shares of a symbol's ink under noise curves: none, up to 5 %, 10 %, 20 %, more
 
 
 class PaddedCrossEntropy(CrossEntropy):
-    """Cross-entropy where T is the greatest length, and the positions after a shorter text's end are to say "blank"."""
+    """Cross-entropy for texts of up to T symbols: shorter ones are padded with the blank."""
 
     def _check_steps(self, model: Network, width: int, texts: list[str]) -> None:
         longest = max(texts, key=len)
@@ -199,7 +162,7 @@ class PaddedCrossEntropy(CrossEntropy):
             raise ValueError(f"{longest!r} has more symbols than the {model.steps(width)} positions of {type(model).__name__}.")
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor, target_lengths: torch.Tensor) -> torch.Tensor:
-        """As in `CrossEntropy`, the blanks after a text's end included, up to T positions."""
+        """As in `CrossEntropy`, over all T positions, those of the padding included."""
         missing = logits.shape[0] - targets.shape[1]
         return super().loss(logits, nn.functional.pad(targets, (0, max(missing, 0)), value=self.alphabet.blank), target_lengths)
 
@@ -207,103 +170,71 @@ class PaddedCrossEntropy(CrossEntropy):
 def compare(**arguments: Any) -> Figures:
     """One run, ``Trial(**arguments)``, under the budget in force, as figures for `record_runs`.
 
-    ``mistakes`` are [predicted, true] of each misread test image; ``symbols`` and ``neighbours`` count the symbols of the
-    test texts, and the texts with equal neighbours; the seconds are those of training alone.
+    ``symbols`` counts each symbol of the test texts, ``neighbours`` the test texts with equal neighbours. With ``curve``
+    there are also ``train_loss``, of each step in nats per symbol, and ``cers``, [step, CER on the test images].
     """
     trial = Trial(**arguments)
     recipe, train, test = trial.data()
-    run = _Run(trial, recipe, test)
-    run.train(train)
-    report = evaluate(run.model, run.objective, test)
+    (model, objective, history), cers = _train(trial, recipe, train, test)
+    report = evaluate(model, objective, test).after_training(history)
+    curve = {"train_loss": [round(loss, 4) for loss in history.train_loss], "cers": cers}
     return {
-        **report.figures,
-        "mistakes": report.misread,
+        **run_figures(report, "train_loss", "test_loss"),
         "symbols": symbol_frequencies(test.texts),
         "neighbours": count_equal_neighbours(test.texts),
-        "history": run.history.digest(),
-        "steps": len(run.history.train_loss),
-        "training_seconds": round(sum(run.history.seconds) - run.seconds_reading, 2),
-        "arithmetic": arithmetic(),
-        **(run.curve() if trial.curve else {}),
-        **(_read_drawn(run.model, run.objective, recipe.width) if trial.read_drawn else {}),
+        "steps": len(history.train_loss),
+        **(curve if trial.curve else {}),
+        **(_read_drawn(model, objective, recipe.width) if trial.read_drawn else {}),
     }
 
 
-def make_model(trial: Trial, alphabet: Alphabet, width: int) -> Network:
-    """The network of a trial for images ``width`` pixels wide, with the weights that torch's seed gives it."""
-    head = HEADS[trial.head]
-    if head is ColumnCTC:
-        model = ColumnCTC(len(alphabet), trial.pooled)
-        if not trial.blank_bias:
-            nn.init.zeros_(model.head.bias[:1])
-        return model
-    options = {"width": width} if head is StridedCE else {}
-    return head(len(alphabet), trial.positions, **options)
+def make_model(trial: Trial, alphabet: Alphabet) -> Network:
+    """The network of a trial, initialised with torch's current random state."""
+    if trial.head != "ctc":
+        return HEADS[trial.head](len(alphabet), trial.positions)
+    model = ColumnCTC(len(alphabet), trial.pooled)
+    if not trial.blank_bias:
+        nn.init.zeros_(model.head.bias[:1])
+    return model
 
 
-class _Run:
-    """One training of a trial, in all that changes as it goes."""
+def _train(trial: Trial, recipe: Experiment, train: Captchas, test: Captchas) -> tuple[Trained, list[list[float]]]:
+    """Train; with ``trial.curve`` also measure [step, CER] in the middle and at the end of each epoch."""
+    alphabet, device = Alphabet(), pick_device()
+    seed_everything(trial.seed)
+    model = make_model(trial, alphabet).to(device)
+    optimizer = recipe.make_optimizer(model)
+    options = recipe.fit_options(optimizer, device)
+    if not trial.warm_up:
+        steps = options["scheduler"].total_steps
+        schedule = ONE_CYCLE | {"pct_start": 0.0}  # the same decrease, without the increase before it
+        options["scheduler"] = OneCycleLR(optimizer, recipe.learning_rate, total_steps=steps, cycle_momentum=False, **schedule)
+    steps_an_epoch, cers = -(-recipe.train // recipe.batch_size), []
 
-    def __init__(self, trial: Trial, recipe: Experiment, test: Captchas) -> None:
-        self.trial, self.recipe, self.test = trial, recipe, test
-        alphabet, device = Alphabet(), pick_device()
-        seed_everything(trial.seed)
-        self.model = make_model(trial, alphabet, recipe.width).to(device)
-        padded = trial.positions > SYMBOLS_READ
-        self.objective = CTC(alphabet) if trial.head == "ctc" else (PaddedCrossEntropy if padded else CrossEntropy)(alphabet)
-        self.optimizer = recipe.make_optimizer(self.model)
-        self.options = recipe.fit_options(self.optimizer, device)
-        self.options.pop("title")
-        if not trial.warm_up:
-            steps = self.options["scheduler"].total_steps
-            schedule = ONE_CYCLE | {"pct_start": 0.0}  # the same way down, without the way up
-            self.options["scheduler"] = OneCycleLR(
-                self.optimizer, recipe.learning_rate, total_steps=steps, cycle_momentum=False, **schedule
-            )
-        self.history = History()
-        self.cers: list[list[float]] = []  # [step, CER on the test images]
-        self.seconds_reading = 0.0  # spent on those: not on training
+    def fit_by(objective: Objective, epochs: int, history: History) -> History:
+        def measure(step: int) -> None:
+            if step % steps_an_epoch in (0, steps_an_epoch // 2):
+                cers.append([step, round(evaluate(model, objective, test).cer, 6)])
 
-    def train(self, train: Captchas) -> None:
-        """All epochs. Each takes as many images as the recipe's training set has, however many there are."""
-        epochs = sum(self.recipe.epochs)
-        first = max(round(epochs / 8), 1) if self.trial.pretraining else 0
-        self.objective.check(self.model, self.recipe.width, train.texts)
-        for number in range(epochs):
-            part = train.cycle(number, self.recipe.train)
-            if number < first:
-                self.model.pooled = SYMBOLS_READ
-                self._epoch(part, CrossEntropy(self.objective.alphabet))
-                self.model.pooled = self.trial.pooled
-            else:
-                self._epoch(part, self.objective)
+        watch = measure if trial.curve else None
+        images = functools.partial(train.cycle, size=recipe.train)  # epochs have the recipe's size, whatever that of ``train``
+        arguments = {"epochs": epochs, "history": history, "after_step": watch, "live": False, **options}
+        return fit_all(model, objective, images, test, optimizer, **arguments)
 
-    def _epoch(self, train: Captchas, objective: Objective) -> None:
-        self.model.train()
-        loop = Loop(self.model, objective, train, self.test, self.optimizer, history=self.history, **self.options)
-        done = False
-        while not done:
-            done = loop.step()
-            if self.trial.curve and (done or loop.position == len(loop.losses) // 2):
-                self._read(len(self.history.train_loss) + loop.position, objective)
-        loop.fetch_losses()
-        loop.end_epoch()
-
-    def _read(self, step: int, objective: Objective) -> None:
-        began = time.perf_counter()
-        self.cers.append([step, round(evaluate(self.model, objective, self.test).cer, 6)])
-        self.seconds_reading += time.perf_counter() - began
-
-    def curve(self) -> dict[str, Any]:
-        """Training loss of each step (nats a symbol), and [step, CER] twice an epoch."""
-        return {"train_loss": [round(loss, 4) for loss in self.history.train_loss], "cers": self.cers}
+    epochs, history = sum(recipe.epochs), History()
+    if trial.pretraining:
+        model.pooled = SYMBOLS_READ
+        history = fit_by(PaddedCrossEntropy(alphabet), max(round(epochs / 8), 1), history)
+        model.pooled = trial.pooled
+    objective = CTC(alphabet) if trial.head == "ctc" else PaddedCrossEntropy(alphabet)
+    return Trained(model, objective, fit_by(objective, epochs - history.epochs, history)), cers
 
 
 def _read_drawn(model: Network, objective: Objective, width: int) -> dict[str, Any]:
-    """How drawn images are read, of 4, 5 and 6 symbols, and of 5 with and without noise curves.
+    """The errors on generated images: of 4, 5 and 6 symbols, and of 5 with and without noise curves.
 
-    ``bins`` has, for each range of `BINS`, how many symbols have that share of their ink under curves, how many of them
-    were misread, and how many of the same symbols in the same images without the curves.
+    ``bins`` has three counts for each range of `BINS`: symbols with that share of their ink under noise curves, how many of
+    them were misread, and how many were misread in the same images without the curves.
     """
     n = pick_budget().images(TEST_IMAGES)
     lengths = {}
@@ -312,14 +243,10 @@ def _read_drawn(model: Network, objective: Objective, width: int) -> dict[str, A
         read = [len(mistake.predicted) for mistake in report.mistakes] + [length] * (n - len(report.mistakes))
         lengths[str(length)] = report.figures | {"read_lengths": {str(size): read.count(size) for size in sorted(set(read))}}
     curved, clean = (_wrong(model, objective, _test_images(n, SYMBOLS_READ, width, curves)) for curves in (True, False))
-    counts = [[0, 0, 0] for _ in range(len(BINS) + 1)]
-    for name, shares in _hidden_ink(n, width).items():
-        for place, share in enumerate(shares):
-            bin = counts[sum(share > bound for bound in BINS)]
-            bin[0] += 1
-            bin[1] += (name, place) in curved
-            bin[2] += (name, place) in clean
-    return {"lengths": lengths, "bins": counts}
+    groups: list[set[tuple[str, int]]] = [set() for _ in range(len(BINS) + 1)]
+    for symbol, share in _hidden_ink(n, width).items():
+        groups[sum(share > bound for bound in BINS)].add(symbol)
+    return {"lengths": lengths, "bins": [[len(group), len(group & curved), len(group & clean)] for group in groups]}
 
 
 def _wrong(model: Network, objective: Objective, captchas: Captchas) -> set[tuple[str, int]]:
@@ -335,6 +262,8 @@ def _test_images(n: int, length: int, width: int, curves: bool = True) -> Captch
 
 
 @functools.cache
-def _hidden_ink(n: int, width: int) -> dict[str, list[float]]:
+def _hidden_ink(n: int, width: int) -> dict[tuple[str, int], float]:
+    """The share under noise curves of the ink of each symbol: (name of the image, position)."""
     captchas = _test_images(n, SYMBOLS_READ, width)
-    return dict(zip(captchas.names, hidden_ink(captchas.texts, TEST_SEED)))
+    found = zip(captchas.names, hidden_ink(captchas.texts, TEST_SEED))
+    return {(name, position): share for name, shares in found for position, share in enumerate(shares)}

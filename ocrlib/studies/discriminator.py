@@ -1,4 +1,4 @@
-"""A network told to tell real captchas from generated ones: how often it can, and from which part of the image."""
+"""A discriminator: a network trained to tell real captchas from generated ones, on whole images or on parts of them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ocrlib.runtime import pick_device, seed_everything
 EPOCHS, BATCH, RATE = 5, 32, 0.003
 
 
-class Detective(nn.Module):
-    """Images ``(N, 1, H, W)`` in 0..255 to ``(N,)``: above 0 "real", below 0 "generated". 23,473 parameters."""
+class Discriminator(nn.Module):
+    """Images ``(N, 1, H, W)`` in 0..255 to logits ``(N,)`` of their being real. 23,473 parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,55 +25,58 @@ class Detective(nn.Module):
             *normalised_conv(16, 32, stride=2),
             *normalised_conv(32, 64, stride=2),
         )
-        self.verdict = nn.Linear(64, 1)
+        self.head = nn.Linear(64, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.verdict(self.layers(images).mean((2, 3))).squeeze(1)
+        return self.head(self.layers(images).mean((2, 3))).squeeze(1)
 
 
-def train_detective(real: Captchas, generated: Captchas, seed: int, epochs: int = EPOCHS) -> Detective:
-    """Train on equally many of both; give both the same texts, or it learns the texts. Raises ``ValueError`` otherwise."""
+def train_discriminator(real: Captchas, generated: Captchas, seed: int, epochs: int = EPOCHS) -> Discriminator:
+    """Train on real and generated captchas of the same texts; with other texts it could tell them apart by these.
+
+    Raises ``ValueError`` unless there are equally many of both.
+    """
     if len(real) != len(generated) or not len(real):
         raise ValueError(f"As many real as generated captchas are needed, got {len(real)} and {len(generated)}.")
     seed_everything(seed)
     device = pick_device()
-    detective = Detective().to(device)
+    model = Discriminator().to(device)
     images = torch.cat([real.images, generated.images]).to(device)
     truth = (torch.arange(len(images)) < len(real)).float().to(device)
-    optimizer = torch.optim.AdamW(detective.parameters(), lr=RATE)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
     steps = epochs * -(-len(images) // BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(epochs):
         for batch in torch.randperm(len(images)).to(device).split(BATCH):
             optimizer.zero_grad()
-            F.binary_cross_entropy_with_logits(detective(images[batch].float()), truth[batch]).backward()
+            F.binary_cross_entropy_with_logits(model(images[batch].float()), truth[batch]).backward()
             optimizer.step()
             schedule.step()
-    return detective.eval()
+    return model.eval()
 
 
 @torch.no_grad()
-def verdicts(detective: Detective, captchas: Captchas) -> Tensor:
-    """``(N,)``: the probability that the detective gives to each image being real."""
-    device = next(detective.parameters()).device
-    return torch.cat([detective(part.to(device).float()) for part in captchas.images.split(256)]).sigmoid().cpu()
+def real_probabilities(model: Discriminator, captchas: Captchas) -> Tensor:
+    """``(N,)``: the probability of each image's being real."""
+    device = next(model.parameters()).device
+    return torch.cat([model(part.to(device).float()) for part in captchas.images.split(256)]).sigmoid().cpu()
 
 
-def share_right(detective: Detective, real: Captchas, generated: Captchas) -> tuple[float, tuple[float, float]]:
-    """The share of images that it takes for what they are, and its 95 % interval; 0.5 is guessing."""
-    right = int((verdicts(detective, real) > 0.5).sum() + (verdicts(detective, generated) <= 0.5).sum())
+def accuracy(model: Discriminator, real: Captchas, generated: Captchas) -> tuple[float, tuple[float, float]]:
+    """The share of images classified correctly, and its 95 % interval; 0.5 is guessing."""
+    right = int((real_probabilities(model, real) > 0.5).sum() + (real_probabilities(model, generated) <= 0.5).sum())
     total = len(real) + len(generated)
     return right / total, binomial_interval(right, total)
 
 
 def windowed(captchas: Captchas, rows: slice, columns: slice) -> Captchas:
-    """The same captchas with everything outside a window turned grey: what can be told from that part alone?"""
+    """The same captchas with everything outside a window turned grey."""
     images = torch.full_like(captchas.images, 128)
     images[..., rows, columns] = captchas.images[..., rows, columns]
     return Captchas(images, captchas.texts, captchas.names, captchas.source, f"a window of {captchas.contents}")
 
 
 def averaged(captchas: Captchas, side: int) -> Captchas:
-    """The same captchas, squares of ``side`` x ``side`` pixels averaged to one."""
+    """The same captchas with each square of ``side`` x ``side`` pixels averaged to one pixel."""
     images = F.avg_pool2d(captchas.images.float(), side).round().to(torch.uint8)
     return Captchas(images, captchas.texts, captchas.names, captchas.source, f"{captchas.contents}, shrunk")

@@ -1,4 +1,4 @@
-"""Changes to a drawn text's ink before it is distorted: to draw it wrongly on purpose, or differently each time."""
+"""Domain randomisation: random changes to the generator's drawn text, or constant ones that make it inexact."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class InkChange:
-    """Stretches, thickens, moves and blurs ink by amounts drawn uniformly from ranges; equal ends are a fixed amount.
+    """Stretches, thickens, moves and blurs ink by amounts drawn uniformly from ranges (low, high), which may be equal.
 
-    ``width`` is a factor about the left edge of the text. ``weight`` is how far strokes go towards what they would be with
-    a pixel more on each side (1), or less (-1). ``x`` and ``y`` are pixels right and down, ``blur`` a Gaussian's standard
-    deviation in pixels. Raises ``ValueError`` for a range whose ends are the wrong way round.
+    ``width`` is a factor by which the text is stretched from its left edge. ``weight`` interpolates from unchanged strokes (0)
+    to strokes with one pixel more (1) or less (-1) on each side. ``x`` and ``y`` are pixels right and down, ``blur`` is the
+    standard deviation of a Gaussian in pixels.
     """
 
     width: Range = (1.0, 1.0)
@@ -26,14 +26,8 @@ class InkChange:
     y: Range = (0.0, 0.0)
     blur: Range = (0.0, 0.0)
 
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            low, high = getattr(self, field.name)
-            if low > high:
-                raise ValueError(f"{field.name}={low, high}: a range begins with its lower end.")
-
     def __call__(self, ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Ink ``(H, W)`` float32 in 0..1 to other ink of the same shape; five numbers are drawn from ``rng``."""
+        """Ink ``(H, W)`` float32 in 0..1, changed by five amounts drawn from ``rng``; shape and type stay."""
         from scipy.ndimage import affine_transform, gaussian_filter, grey_dilation, grey_erosion  # slow to import
 
         width, weight, x, y, blur = (rng.uniform(*getattr(self, field.name)) for field in fields(self))

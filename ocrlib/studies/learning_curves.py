@@ -1,4 +1,4 @@
-"""When a recorded training reached what: the end of its plateau, and levels of CER, in steps and in seconds."""
+"""Thresholds of a learning curve: the steps to the end of its plateau and to a CER, in runs recorded with ``curve=True``."""
 
 from __future__ import annotations
 
@@ -7,53 +7,43 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ocrlib.evaluation import moving_average
 from ocrlib.studies.records import Record
 
 WINDOW = 10  # steps over which a training loss is averaged
 
 
 def symbol_entropy(counts: Mapping[str, int]) -> float:
-    """Entropy in nats of symbols that occur so often: the least loss a symbol of a reader who never looks at the images.
+    """Entropy in nats of symbols that occur so often: the least loss per symbol of a model that ignores the images.
 
-    That holds for CTC and cross-entropy alike, both being the negative logarithm of a probability of the text (C. E.
-    Shannon, "A mathematical theory of communication", 1948).
+    This holds for CTC and for cross-entropy: both are the negative logarithm of a probability of the text (C. E. Shannon,
+    "A mathematical theory of communication", 1948).
     """
     total = sum(counts.values())
     return -sum(count / total * math.log(count / total) for count in counts.values() if count)
 
 
 def smooth_losses(losses: list[float]) -> np.ndarray:
-    """The mean of each `WINDOW` losses, ``(len(losses) - WINDOW + 1,)``; entry i is known after step i + WINDOW.
-
-    Raises ``ValueError`` for fewer losses than that.
-    """
-    if len(losses) < WINDOW:
-        raise ValueError(f"{len(losses)} losses were recorded; a mean of {WINDOW} needs at least as many.")
-    return np.convolve(losses, np.full(WINDOW, 1 / WINDOW), mode="valid")
+    """The mean of each `WINDOW` losses in a row, ``(len(losses) - WINDOW + 1,)``; entry i ends with step i + WINDOW."""
+    return moving_average(losses, WINDOW)
 
 
 def plateau(record: Record) -> float:
-    """Steps until the training loss sank below the `symbol_entropy` for good: until then, what it said needed no image.
+    """Steps until the training loss stays below the `symbol_entropy`, which a model can reach without looking at the images.
 
-    Infinite if it never did. The loss is the mean of the last `WINDOW` steps, so that is the least this can be.
+    The loss is the mean of the last `WINDOW` steps, so the result is at least `WINDOW`; it is infinite if this never happens.
     """
-    above = smooth_losses(_recorded(record, "train_loss")) >= symbol_entropy(record.figures["symbols"])
+    above = smooth_losses(record.figures["train_loss"]) >= symbol_entropy(record.figures["symbols"])
     if above[-1]:
         return math.inf
     return float(np.flatnonzero(above)[-1] + WINDOW + 1) if above.any() else float(WINDOW)
 
 
 def steps_to(record: Record, cer: float) -> float:
-    """Training steps until the CER was first at most ``cer``, as far as it was looked at; infinite if it never was."""
-    return next((float(step) for step, reached in _recorded(record, "cers") if reached <= cer), math.inf)
+    """Training steps until a measured CER was first at most ``cer``; infinite if none was."""
+    return next((float(step) for step, reached in record.figures["cers"] if reached <= cer), math.inf)
 
 
 def seconds_a_step(record: Record) -> float:
-    """Seconds of training a step: of the machine that recorded the run, and of nothing but training."""
+    """Seconds of training per step, on the machine that recorded the run, without measuring the CER."""
     return record.figures["training_seconds"] / record.figures["steps"]
-
-
-def _recorded(record: Record, name: str) -> list:
-    if name not in record.figures:
-        raise ValueError(f"The run {record.arguments} has no {name}: its curve was not recorded. Take one with curve=True.")
-    return record.figures[name]

@@ -1,7 +1,7 @@
-"""The runs behind the open questions of notebook 08: smaller and other networks, and remedies for the one of ten steps.
+"""The runs behind the open questions of notebook 08: smaller and other networks, and remedies for ModifiedCRNN's ten steps.
 
-All have the seeds and the split of the reported recipes' repetitions (`ocrlib.studies.reproduction`). The CRNN's variants and the
-remedies are trained by those recipes too, so that each has its counterpart there; sizes are compared by a training of their own.
+All use the seeds and the split of the reported recipes' repetitions (`ocrlib.studies.reproduction`). The CRNN's variants and
+the remedies keep those recipes, so each can be compared with the recipe itself; sizes have a recipe of their own, `SIZED`.
 """
 
 from __future__ import annotations
@@ -20,26 +20,25 @@ from ocrlib.evaluation import evaluate
 from ocrlib.experiments import EXPERIMENTS, MEANT_WIDTH, REPORTED_SPLIT, Experiment, checkpoint_files, parts, train_on
 from ocrlib.networks import CECRNN, CRNN, Network, parameter_count
 from ocrlib.objectives import CTC
-from ocrlib.runtime import arithmetic
 from ocrlib.studies.receptive_fields import off_centre, squared_gradients
-from ocrlib.studies.records import SEEDS, Figures, checkpoint_of_run
+from ocrlib.studies.records import SEEDS, Figures, checkpoint_of_run, run_figures
 from ocrlib.studies.speed import flops_per_image
 from ocrlib.studies.variants import OriginalCRNN, SixStepCRNN, StridedCECRNN, StridedCRNN, narrow, narrow_column_cnn
 from ocrlib.synthetic.generator import WIDTH, symbol_middles
 from ocrlib.texts import Alphabet, ctc_min_steps, equal_neighbours, symbol_frequencies
 
 KINDS = {"crnn": CRNN, "strided": StridedCRNN, "original": OriginalCRNN, "six steps": SixStepCRNN}
-# The fast recipe at half its rate for twice its epochs, so that one training suits networks of every size. Halved after single
-# runs at the recipe's own rate, read on the same test images: there twice the channels read worse than once.
+# The fast recipe with half its rate and twice its epochs, so that one recipe suits networks of all sizes. The rate was halved
+# after single runs on the same test images: at the recipe's own rate, twice the channels read worse than once.
 SIZED = replace(EXPERIMENTS["fast"], epochs=(22,), learning_rate=0.004)
-COLUMN_SCALES = (1 / 4, 1 / 2, 1, 2, 4, 7)  # of the channels of the fast recipe's network: 12 thousand to 8.4 million parameters
-NARROW = (1 / 16, 1 / 8, 1 / 4)  # of the CRNN's channels and units, by its own recipe, once each
+COLUMN_SCALES = (1 / 4, 1 / 2, 1, 2, 4, 7)  # of ColumnCNN's channels: 12 thousand to 8.4 million parameters
+NARROW = (1 / 16, 1 / 8, 1 / 4)  # of the CRNN's channels and units, by its own recipe, one run each
 LOOKING = {"pools": CECRNN, "strides": StridedCECRNN}  # with an eighth of their channels and units
 SMOKE_JOB = {"network": "column", "seed": 1, "scale": 1 / 4}
 
 
 def variant_jobs() -> list[dict[str, Any]]:
-    """Every run as arguments for `train_variant`: all sizes seed by seed, then the whole variants, which take long."""
+    """Every run as arguments for `train_variant`: all sizes seed by seed, then the full-size variants, which take long."""
     found: list[dict[str, Any]] = []
     for seed in SEEDS:
         found += [{"network": "column", "seed": seed, "scale": scale} for scale in COLUMN_SCALES]
@@ -53,32 +52,31 @@ def variant_jobs() -> list[dict[str, Any]]:
 def train_variant(network: str, seed: int, scale: float, width: int | None = None) -> Figures:
     """One training of a variant on the reported split, by the CRNN's recipe ("column": by `SIZED`), as figures.
 
-    ``network`` is a key of `KINDS` or "column". Training texts that CTC can't spell in the network's steps are left out,
-    and counted as ``left_out``; the test images are all read. ``multiply_adds`` are those of one image's forward pass.
+    ``network`` is a key of `KINDS` or "column". ``left_out`` counts the training texts that need more steps than the network
+    has, which are not trained on; ``unreadable`` counts such test texts, which are evaluated like all others.
+    ``multiply_adds`` are those of one image's forward pass.
     """
-    kind = narrow_column_cnn(scale) if network == "column" else narrow(KINDS[network], scale)
-    recipe = SIZED if network == "column" else EXPERIMENTS["crnn"]
-    recipe = replace(recipe, network=kind, width=width or recipe.width)
-    recipe, train, test = _parts(recipe)
+    column = network == "column"
+    kind = narrow_column_cnn(scale) if column else narrow(KINDS[network], scale)
+    recipe = replace(SIZED if column else EXPERIMENTS["crnn"], network=kind, objective=UncheckedCTC)
+    recipe, train, test = _parts(recipe, width=width or recipe.width)
     steps = kind().steps(recipe.width)
     possible = [i for i, text in enumerate(train.texts) if ctc_min_steps(text) <= steps]
-    hard = sum(ctc_min_steps(text) > steps for text in test.texts)
-    left_out = len(train) - len(possible)
     return {
-        **_figures(f"{network}-{scale:g}", replace(recipe, objective=SpellsWhatItCan), train.subset(possible), test, seed),
+        **_figures(f"{network}-{scale:g}", recipe, train.subset(possible), test, seed),
         "steps": steps,
-        "left_out": left_out,
-        "unreadable": hard,
+        "left_out": len(train) - len(possible),
+        "unreadable": sum(ctc_min_steps(text) > steps for text in test.texts),
         "parameters": parameter_count(kind()),
         "multiply_adds": flops_per_image(kind(), recipe.width) // 2,
     }
 
 
-class SpellsWhatItCan(CTC):
-    """CTC that doesn't refuse texts for want of steps: a test text that can't be spelt is a misread one, and a loss of 0."""
+class UncheckedCTC(CTC):
+    """CTC that accepts texts that need more steps than there are: they have a loss of 0 and are misread."""
 
     def _check_steps(self, model: Network, width: int, texts: list[str]) -> None:
-        """Nothing is refused."""
+        """Accept all texts."""
 
 
 def looking_jobs() -> list[dict[str, Any]]:
@@ -87,12 +85,12 @@ def looking_jobs() -> list[dict[str, Any]]:
 
 
 def train_to_look(layers: str, seed: int) -> Figures:
-    """One training of a small CE-CRNN with ``layers`` of `LOOKING`, as figures, and where its five steps look.
+    """One training of a small CE-CRNN with ``layers`` of `LOOKING`, as figures, with the positions of its receptive fields.
 
-    For each step, in columns of the test images, counted from 0: ``centres`` of the windows, ``looks_at`` the middle by weight
-    of what moves the step, on average over the test images, and ``symbols_at`` the middle of the symbol that it reads.
-    (Cross-entropy has no plateau to wait for, so a small network learns in a minute. Its 40 epochs and its rate are not those
-    of the recipe: with 15 epochs, tried first, it had not learnt to read.)
+    Three lists have an entry for each step, in columns of the image counted from 0: ``centres`` of the windows by the layers,
+    ``looks_at`` the centre of mass of the squared gradients, and ``symbols_at`` the middle of the symbol; the latter two are
+    means over the test images. (A small network trained by cross-entropy takes a minute. Epochs and rate are not the
+    recipe's: the network could not read after 15 epochs, which were tried first.)
     """
     recipe = replace(EXPERIMENTS["ce_crnn"], network=narrow(LOOKING[layers], 1 / 8), epochs=(40,), learning_rate=1e-3)
     recipe, train, test = _parts(recipe)
@@ -100,7 +98,7 @@ def train_to_look(layers: str, seed: int) -> Figures:
     def where(model: Network) -> Figures:
         centres = model.step_centres(recipe.width).tolist()
         fields = [squared_gradients(model, test.images, step) for step in range(len(centres))]
-        # Half a pixel off: from distances to the left edge to columns, whose own centres stand half a pixel further right.
+        # `symbol_middles` are distances from the left edge; column x, counted from 0, has its middle at x + 0.5.
         middles = np.mean([symbol_middles(text) for text in test.texts], axis=0) * recipe.width / WIDTH - 0.5
         looks_at = [centre + off_centre(field, centre).nanmean().item() for field, centre in zip(fields, centres)]
         return {"centres": centres, "looks_at": looks_at, "symbols_at": middles.tolist()}
@@ -119,7 +117,12 @@ def try_remedy(remedy: str, seed: int) -> Figures:
     return {**_figures(remedy, recipe, train, test, seed), "steps": recipe.make_model(Alphabet()).steps(recipe.width)}
 
 
-def _parts(recipe: Experiment) -> tuple[Experiment, Captchas, Captchas]:
+Parts = tuple[Experiment, Captchas, Captchas]  # recipe, training images, test images
+
+
+def _parts(recipe: Experiment, **changes: Any) -> Parts:
+    """A changed recipe and its images of the reported split."""
+    recipe = replace(recipe, **changes)
     return parts(recipe, load_captchas(width=recipe.width), REPORTED_SPLIT)
 
 
@@ -131,32 +134,17 @@ def _figures(
     seed: int,
     measure: Callable[[Network], Figures] = lambda model: {},
 ) -> dict[str, Any]:
-    """A training's figures, and whatever ``measure`` finds on its network."""
+    """The figures of a training, and those that ``measure`` returns for its network."""
     checkpoint = checkpoint_of_run(f"{name.replace(' ', '-')}-{recipe.width}-{seed}", train)
-    trained = train_on(recipe, train, test, seed, checkpoint=checkpoint)
-    report = evaluate(trained.model, trained.objective, test)
-    figures = {
-        **report.figures,
-        "mistakes": report.misread,
-        "train_loss": trained.history.train_loss[-1],
-        "history": trained.history.digest(),
-        "training_seconds": round(sum(trained.history.seconds), 2),
-        "arithmetic": arithmetic(),
-        **measure(trained.model),
-    }
-    for file in checkpoint_files(recipe, checkpoint):  # last, so that whatever is stopped before loses no training
+    model, objective, history = train_on(recipe, train, test, seed, checkpoint=checkpoint)
+    report = evaluate(model, objective, test).after_training(history)
+    figures = run_figures(report, "test_loss") | measure(model)
+    for file in checkpoint_files(recipe, checkpoint):  # deleted last: an error before this line costs no training
         file.unlink(missing_ok=True)
     return figures
 
 
-Remedied = tuple[Experiment, Captchas, Captchas]  # recipe, training images, test images
-
-
-def _changed(recipe: Experiment, **changes: Any) -> Remedied:
-    return _parts(replace(recipe, **changes))
-
-
-def _resampled(weigh: Callable[[Captchas], np.ndarray], recipe: Experiment) -> Remedied:
+def _resampled(recipe: Experiment, weigh: Callable[[Captchas], np.ndarray]) -> Parts:
     """As many training images as before, drawn with replacement and with weights."""
     recipe, train, test = _parts(recipe)
     weights = weigh(train)
@@ -164,13 +152,13 @@ def _resampled(weigh: Callable[[Captchas], np.ndarray], recipe: Experiment) -> R
     return recipe, train.subset(np.sort(chosen)), test
 
 
-def even_chances(captchas: Captchas) -> np.ndarray:
+def equal_weights(captchas: Captchas) -> np.ndarray:
     """Equal weights ``(N,)``."""
     return np.ones(len(captchas))
 
 
 def half_with_neighbours(captchas: Captchas) -> np.ndarray:
-    """Weights ``(N,)`` under which every second text drawn holds equal neighbours."""
+    """Weights ``(N,)`` under which half of the texts drawn have equal neighbours."""
     held = np.array([equal_neighbours(text) > 0 for text in captchas.texts])
     return np.where(held, 1 / max(held.sum(), 1), 1 / max((~held).sum(), 1))
 
@@ -178,7 +166,7 @@ def half_with_neighbours(captchas: Captchas) -> np.ndarray:
 def even_symbols(captchas: Captchas) -> np.ndarray:
     """Weights ``(N,)`` under which all symbols are about equally frequent.
 
-    A text's weight is multiplied, again and again, by the geometric mean over its symbols of (even share / present share).
+    Each of 100 rounds multiplies a text's weight by the geometric mean, over its symbols, of (even share / present share).
     """
     symbols = sorted(symbol_frequencies(captchas.texts))
     counts = np.array([[text.count(symbol) for symbol in symbols] for text in captchas.texts], dtype=float)  # (N, symbols)
@@ -189,15 +177,15 @@ def even_symbols(captchas: Captchas) -> np.ndarray:
     return weights
 
 
-REMEDIES: dict[str, Callable[[Experiment], Remedied]] = {
-    "15 steps": functools.partial(_changed, width=256),
-    "20 steps": functools.partial(_changed, width=336),
-    # The two of 80 epochs were added when augmentation's 40 had left a training loss of 0.28, with its test CER known.
-    "80 epochs": functools.partial(_changed, epochs=(80,)),
-    "augmentation": functools.partial(_changed, augment=RandomAffine()),
-    "80 epochs, augmentation": functools.partial(_changed, epochs=(80,), augment=RandomAffine()),
-    # Whatever is drawn with replacement has fewer different images; what that alone does.
-    "drawn evenly": functools.partial(_resampled, even_chances),
-    "half with neighbours": functools.partial(_resampled, half_with_neighbours),
-    "even symbols": functools.partial(_resampled, even_symbols),
+REMEDIES: dict[str, Callable[[Experiment], Parts]] = {
+    "15 steps": functools.partial(_parts, width=256),
+    "20 steps": functools.partial(_parts, width=336),
+    # The two of 80 epochs were added after augmentation with 40 had ended at a training loss of 0.28; its test CER was known.
+    "80 epochs": functools.partial(_parts, epochs=(80,)),
+    "augmentation": functools.partial(_parts, augment=RandomAffine()),
+    "80 epochs, augmentation": functools.partial(_parts, epochs=(80,), augment=RandomAffine()),
+    # The control for the two below: drawing with replacement leaves fewer different images.
+    "drawn evenly": functools.partial(_resampled, weigh=equal_weights),
+    "half with neighbours": functools.partial(_resampled, weigh=half_with_neighbours),
+    "even symbols": functools.partial(_resampled, weigh=even_symbols),
 }

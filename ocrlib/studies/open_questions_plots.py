@@ -1,48 +1,39 @@
-"""Figures for the open questions of notebook 08: where a step looks, what size costs, and texts laid over an image."""
+"""Figures of the open questions of notebook 08: receptive fields, CER by size, and images beside drawn texts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from ocrlib.plots import BLACK, BLUE, RED, Figure, styled
 from ocrlib.studies.intervals import median_interval
-from ocrlib.studies.plots import COLOURS, MARKERS
+from ocrlib.studies.plots import COLOURS, MARKERS, WIDTH, finished
 from ocrlib.synthetic.generator import symbol_middles
 from ocrlib.synthetic.template_matching import darkness, match_template
 
 
-class Field(NamedTuple):
-    """A step's field for `plot_fields`: gradients ``(H, W)``, the first and last column of its window, and its centre."""
-
-    gradients: Tensor
-    window: tuple[int, int]
-    centre: float
-
-
 @styled
-def plot_fields(fields: Mapping[str, Field]) -> Figure:
-    """One picture a name: how strongly each pixel moves a step, dark where most, with the window's ends and centre.
+def plot_fields(fields: Mapping[str, tuple[Tensor, tuple[int, int], float]]) -> Figure:
+    """A picture for each name: the squared gradients ``(H, W)`` of a step, dark where they are large, and its window.
 
-    Below each the same summed over the columns, as a share of its greatest.
+    The window is given as its first and last column and its centre, and drawn as two red lines and a dotted one. A curve below
+    has the sums over the columns.
     """
     figure = Figure(9.0, 2.1 * len(fields), "how strongly each pixel moves one time step, for " + ", ".join(fields))
     rim = {"left": 0.02, "right": 0.98, "top": 1 - 0.1 / len(fields), "bottom": 0.21 / len(fields)}
     outer = figure.add_gridspec(len(fields), 1, hspace=0.5, **rim)
-    for (name, field), cell in zip(fields.items(), outer):
+    for (name, (gradients, (first, last), centre)), cell in zip(fields.items(), outer):
         inner = cell.subgridspec(2, 1, height_ratios=(2, 1), hspace=0.08)
         ax, below = figure.add_subplot(inner[0]), figure.add_subplot(inner[1])
-        strength = field.gradients.sqrt().numpy()
+        strength = gradients.sqrt().numpy()
         height, width = strength.shape
         ax.imshow(strength, cmap="Blues", extent=(0, width, height, 0), aspect="auto")
         columns = strength.sum(0)
         below.fill_between(np.arange(width) + 0.5, columns / columns.max(), color=COLOURS[0], alpha=0.6, linewidth=0)
-        first, last = field.window
         for axis in (ax, below):
-            axis.axvline(field.centre + 0.5, color=BLACK, linewidth=1, linestyle=":")
+            axis.axvline(centre + 0.5, color=BLACK, linewidth=1, linestyle=":")
             for x in (first, last + 1):
                 axis.axvline(x, color=RED, linewidth=1.4)
             axis.set(xlim=(0, width), yticks=[])
@@ -55,12 +46,12 @@ def plot_fields(fields: Mapping[str, Field]) -> Figure:
 
 @styled
 def plot_looking(looks: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], image: Tensor) -> Figure:
-    """A panel a name: where each step's window has its centre, where its symbol stands, and where each run looks.
+    """A panel for each name: the centres of the steps' windows and receptive fields, and the middles of the symbols.
 
-    ``looks`` has for each name the figures of its runs, as `ocrlib.studies.open_questions.train_to_look` gives them; ``image``
-    ``(1, H, W)`` lies behind.
+    ``looks`` has the figures of each name's runs, see `ocrlib.studies.open_questions.train_to_look`. ``image`` ``(1, H, W)``
+    is the background.
     """
-    figure = Figure(8.2, 1.9 * len(looks) + 0.5, "where the steps of trained networks look, for " + ", ".join(looks))
+    figure = Figure(WIDTH, 1.9 * len(looks) + 0.5, "where the steps of trained networks look, for " + ", ".join(looks))
     panels = np.atleast_1d(figure.subplots(len(looks), 1, sharex=True))
     height, width = image.shape[1:]
     for ax, (name, runs) in zip(panels, looks.items()):
@@ -84,12 +75,11 @@ def plot_looking(looks: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], i
 
 @styled
 def plot_sizes(series: Mapping[str, Sequence[tuple[float, Sequence[float]]]], across: str, title: str) -> Figure:
-    """For each name, its points (size, CERs of the runs): every run as a dot, medians with intervals (`median_interval`).
+    """CER against size on a logarithmic axis: the points of each name are (size, CERs of the runs).
 
-    The sizes' axis is logarithmic. Runs of one size stand a little beside each other, so that equal ones can be counted.
+    Medians have intervals (`median_interval`). Each run is a dot beside them, apart from the others of its size.
     """
-    figure = Figure(8.2, 4.2, f"{title}: CER against {across} for {', '.join(series)}")
-    ax = figure.subplots()
+    ax = Figure(WIDTH, 4.2, f"{title}: CER against {across} for {', '.join(series)}").subplots()
     for (name, points), colour, marker in zip(series.items(), COLOURS, MARKERS):
         points = sorted(points)
         sizes = [size for size, _ in points]
@@ -101,30 +91,24 @@ def plot_sizes(series: Mapping[str, Sequence[tuple[float, Sequence[float]]]], ac
             ax.plot(beside, sorted(cers), ".", color=colour, alpha=0.7, markersize=6)
     ax.set(xscale="log", xlabel=across, ylabel="CER", title=title)
     ax.set_ylim(bottom=0)
-    ax.grid(True)
-    ax.legend()
-    figure.tight_layout()
-    return figure
+    return finished(ax, legend="inside")
 
 
 @styled
 def plot_redrawn(images: Sequence[Tensor], texts: Sequence[tuple[str, str]], captions: Sequence[tuple[str, str, str]]) -> Figure:
-    """A row for each image ``(1, 50, 200)``: itself, then how either of two texts, drawn as kaptcha would, differs from it.
+    """A row for each image ``(1, 50, 200)``: the image, then its differences from each of two texts drawn by the generator.
 
-    Red is ink that the text needs and the image lacks, blue is ink of the image that the text doesn't explain: the noise
-    curves, always. Grey is where the two agree. ``captions`` has three for each row. What lies beside all texts is cut off.
+    Grey is ink of both, red of the text alone, blue of the image alone (the noise curves always are). ``captions`` has three
+    for each row. The empty margins are cut off.
     """
     middles = [symbol_middles(text) for pair in texts for text in pair]
-    ends = min(found[0] for found in middles) - 20, max(found[-1] for found in middles) + 20  # half a symbol and some air
-    tall = 1.35
-    figure = Figure(9.4, tall * len(images), "images beside the two texts they may show: " + ", ".join(map("/".join, texts)))
-    axes = np.atleast_2d(figure.subplots(len(images), 3))
+    ends = min(found[0] for found in middles) - 20, max(found[-1] for found in middles) + 20  # half a symbol and a margin
+    figure = Figure(9.4, 1.35 * len(images), "images beside the two texts they may show: " + ", ".join(map("/".join, texts)))
+    axes = figure.subplots(len(images), 3, squeeze=False)
     for row, image, pair, words in zip(axes, images, texts, captions):
-        for ax, text, caption in zip(row, (None, *pair), words):
-            if text is None:
-                ax.imshow(image[0].cpu().numpy(), cmap="gray", vmin=0, vmax=255, aspect="auto")
-            else:
-                ax.imshow(_differences(image, text), aspect="auto")
+        pictures = image[0].cpu().numpy(), *(_differences(image, text) for text in pair)  # the last two have colours
+        for ax, picture, caption in zip(row, pictures, words):
+            ax.imshow(picture, cmap="gray", vmin=0, vmax=255, aspect="auto")
             ax.set_xlim(*ends)
             ax.set_title(caption, fontsize=9, family="DejaVu Sans Mono", loc="left", pad=2)
             ax.set_axis_off()

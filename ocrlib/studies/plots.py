@@ -1,4 +1,4 @@
-"""Figures of recorded runs: medians with intervals, single runs as dots, loss curves, and what was taken for what."""
+"""Figures of recorded runs: medians with intervals, single runs as dots, loss curves, confusions and kinds of errors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter
 
@@ -17,17 +18,25 @@ MARKERS = "osD^vP"
 WIDTH = 8.2  # inches
 
 
+def finished(ax: Axes, grid: str = "both", legend: str | None = None, **style: object) -> Figure:
+    """The figure of ``ax``, laid out, with grid lines for an axis and a legend "beside" or "inside" the axes."""
+    ax.grid(True, axis=grid)
+    if legend is not None:
+        ax.legend(**({"loc": "center left", "bbox_to_anchor": (1.01, 0.5)} if legend == "beside" else {}), **style)
+    ax.figure.tight_layout()
+    return ax.figure
+
+
 @styled
 def plot_medians(
     series: Mapping[str, Sequence[Median]], places: Sequence[str], across: str, up: str, title: str, log: bool = True
 ) -> Figure:
-    """A line for each of ``series``, its medians at the named ``places`` with their intervals; beside each other, not on.
+    """A line for each of ``series``: its medians at the named ``places``, with intervals. Lines are shifted sideways.
 
-    A median that is infinite, of runs most of which never got there, is not drawn; an interval's infinite end leaves the
-    picture. On a logarithmic axis a zero stands at the bottom, under the least value that is not zero.
+    An infinite median is not drawn, and an interval's infinite end lies outside the picture. On a logarithmic axis zeros are
+    drawn at the bottom, below all other values.
     """
-    figure = Figure(WIDTH, 4.0, f"{title}; {up} against {across}, medians with 95 % intervals")
-    ax = figure.subplots()
+    ax = Figure(WIDTH, 4.0, f"{title}; {up} against {across}, medians with 95 % intervals").subplots()
     drawn = [value for medians in series.values() for median in medians for value in median[:3]]
     least = min((value for value in drawn if 0 < value < np.inf), default=1.0) * (0.5 if log else 0)
     most = max((value for value in drawn if value < np.inf), default=1.0) * (1.5 if log else 1.08)
@@ -43,62 +52,51 @@ def plot_medians(
     ax.set_xticks(range(len(places)), places)
     if log:
         _plain_numbers(ax.yaxis)
-    ax.grid(True, axis="y")
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
-    figure.tight_layout()
-    return figure
+    return finished(ax, grid="y", legend="beside")
 
 
 @styled
 def plot_runs(groups: Mapping[str, Sequence[float]], across: str, title: str, log: bool = False) -> Figure:
-    """One row for each group, one dot for each run, a stroke at the median; infinite ones as arrows at the right edge.
+    """A row for each group, a dot for each run, a line at the median; infinite values are arrows at the right edge.
 
-    On a logarithmic axis a zero stands at its left end.
+    On a logarithmic axis zeros are drawn at its left end.
     """
-    figure = Figure(WIDTH, 1.0 + 0.36 * len(groups), f"{title}: {across} of single runs, with medians")
-    ax = figure.subplots()
+    ax = Figure(WIDTH, 1.0 + 0.36 * len(groups), f"{title}: {across} of single runs, with medians").subplots()
     finite = [value for values in groups.values() for value in values if np.isfinite(value)]
     edge = (1.5 if log else 1.08) * max(finite, default=1.0)
     least = 0.7 * min((value for value in finite if value > 0), default=edge) if log else 0.0
     for row, values in enumerate(groups.values()):
         values = np.asarray(values, dtype=float)
-        spread = row + np.linspace(-0.18, 0.18, len(values))  # so that equal ones can be counted
+        spread = row + np.linspace(-0.18, 0.18, len(values))  # so that equal values can be counted
         here = np.isfinite(values)
         ax.plot(np.maximum(values[here], least), spread[here], "o", color=BLUE, markersize=4, alpha=0.7)
         ax.plot(np.full((~here).sum(), edge), spread[~here], ">", color=RED, markersize=5)
         middle = median_interval(values).median
         ax.plot([max(min(middle, edge), least)] * 2, [row - 0.33, row + 0.33], color=BLACK, linewidth=2)
     ax.set_yticks(range(len(groups)), groups)
-    scale = "log" if log else "linear"
-    ax.set(xscale=scale, xlabel=across, title=title, xlim=(0.95 * least, 1.03 * edge), ylim=(len(groups) - 0.5, -0.5))
+    ax.set(xscale="log" if log else "linear", xlabel=across, title=title)
+    ax.set(xlim=(0.95 * least, 1.03 * edge), ylim=(len(groups) - 0.5, -0.5))
     if log:
         _plain_numbers(ax.xaxis)
-    ax.grid(True, axis="x")
-    figure.tight_layout()
-    return figure
+    return finished(ax, grid="x")
 
 
 @styled
 def plot_loss_curves(curves: Mapping[str, Sequence[np.ndarray]], first: int, floor: float) -> Figure:
-    """Training losses of several runs by name, each run a thin line, their median a thick one, from step ``first`` on.
+    """Training losses from step ``first`` on: each run is a thin line, the median of a name's runs a thick one.
 
-    A dashed line at ``floor``, the least loss of a reader who never looks at the images.
+    A dashed line marks ``floor``, the least loss of a model that ignores the images.
     """
-    figure = Figure(WIDTH, 3.8, "training loss of each run, with the median of each method and the loss of blind guessing")
-    ax = figure.subplots()
+    ax = Figure(WIDTH, 3.8, "training loss of each run, with the median of each method and the loss of blind guessing").subplots()
     for (name, runs), colour in zip(curves.items(), COLOURS):
         steps = first + np.arange(len(runs[0]))
         ax.plot(steps, np.transpose(runs), color=colour, linewidth=0.5, alpha=0.35)
         ax.plot(steps, np.median(runs, axis=0), color=colour, linewidth=2, label=name)
     ax.axhline(floor, color=BLACK, linestyle="--", linewidth=1)
-    ax.annotate("blind guessing", (1.0, floor), xycoords=("axes fraction", "data"), xytext=(-4, 3), textcoords="offset points",
-                ha="right")  # fmt: skip
+    ax.text(0.99, floor, "blind guessing", transform=ax.get_yaxis_transform(), ha="right", va="bottom")
     ax.set(xlabel="training step (one batch)", ylabel="training loss (nats per symbol)", ylim=(0, 1.6 * floor))
     ax.set_title("how the training loss falls")
-    ax.grid(True)
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
-    figure.tight_layout()
-    return figure
+    return finished(ax, legend="beside")
 
 
 @styled
@@ -107,24 +105,23 @@ def plot_confusions(counts: Mapping[str, Counter[tuple[str, str]]], symbols: str
     figure = Figure(4.6 * len(counts), 4.7, "how often each true symbol was taken for another, for " + " and ".join(counts))
     names = [*symbols, "·"]
     greatest = max((n for table in counts.values() for n in table.values()), default=1)
-    for ax, (name, table) in zip(np.atleast_1d(figure.subplots(1, len(counts), squeeze=True)), counts.items()):
+    for ax, (name, table) in zip(figure.subplots(1, len(counts), squeeze=False).flat, counts.items()):
         matrix = np.array([[table[(true.strip("·"), read.strip("·"))] for read in names] for true in names])
         ax.imshow(matrix, cmap="Blues", vmin=0, vmax=greatest)
         for row, column in np.argwhere(matrix):
-            light = matrix[row, column] > greatest / 2
-            ax.text(column, row, matrix[row, column], ha="center", va="center", fontsize=7, color="white" if light else BLACK)
+            colour = "white" if matrix[row, column] > greatest / 2 else BLACK
+            ax.text(column, row, matrix[row, column], ha="center", va="center", fontsize=7, color=colour)
         for ticks in (ax.set_xticks, ax.set_yticks):
             ticks(range(len(names)), names, fontsize=8, family="DejaVu Sans Mono")
-        ax.set(xlabel="read", ylabel="true", title=f"{name}: {matrix.sum()} slips")
+        ax.set(xlabel="read", ylabel="true", title=f"{name}: {matrix.sum()} errors")
     figure.tight_layout()
     return figure
 
 
 @styled
 def plot_kinds(rates: Mapping[str, Mapping[str, float]], up: str) -> Figure:
-    """A bar for each name, made of its parts by kind, in the kinds' order."""
-    figure = Figure(WIDTH, 3.8, f"{up} by kind of error, for each of " + ", ".join(rates))
-    ax = figure.subplots()
+    """A stacked bar for each name, with a part for each kind of error."""
+    ax = Figure(WIDTH, 3.8, f"{up} by kind of error, for each of " + ", ".join(rates)).subplots()
     bottom = np.zeros(len(rates))
     for i, kind in enumerate(next(iter(rates.values()))):
         values = np.array([parts[kind] for parts in rates.values()])
@@ -132,14 +129,10 @@ def plot_kinds(rates: Mapping[str, Mapping[str, float]], up: str) -> Figure:
         bottom += values
     ax.set_xticks(range(len(rates)), rates)
     ax.set(ylabel=up, title="what kind of errors")
-    ax.grid(True, axis="y")
-    handles, labels = ax.get_legend_handles_labels()
-    ax.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.01, 0.5))  # in the order of the bars' parts
-    figure.tight_layout()
-    return figure
+    return finished(ax, grid="y", legend="beside", reverse=True)  # the legend from top to bottom, as the bars
 
 
 def _plain_numbers(axis: Axis) -> None:
-    """0.001, 0.002, 0.005, 0.01 and so on, instead of powers of ten."""
+    """Label a logarithmic axis 0.001, 0.002, 0.005, 0.01 and so on, not by powers of ten."""
     for formatter in (axis.set_major_formatter, axis.set_minor_formatter):
         formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else ""))

@@ -1,4 +1,4 @@
-"""Figures of races: CER against seconds of training, and speed against what the machine could do at best."""
+"""Figures of the speed benchmark: CER against seconds of training, and speed against the machine's peak."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.ticker import FuncFormatter
 
 from ocrlib.plots import BLACK, RED, SKY, Figure, styled
+from ocrlib.studies.plots import finished
 from ocrlib.studies.speed import TRAINING, Race
 
 MARKERS = "osD^vP*Xph<>"
@@ -16,12 +16,11 @@ MARKERS = "osD^vP*Xph<>"
 
 @styled
 def plot_races(races: Sequence[Race], levels: Sequence[float], characters: int) -> Figure:
-    """CER after each epoch against the seconds of training so far, both on logarithmic axes; a dashed line for each level.
+    """CER after each epoch against the seconds of training so far, on logarithmic axes, with a dashed line at each level.
 
-    A CER of 0 has no place on such an axis: it is drawn at half an error in ``characters``.
+    A CER of 0 is drawn at half an error in ``characters``, since a logarithmic axis has no zero.
     """
-    figure = Figure(9.0, 4.6, "character error rate against seconds of training, one line for each change")
-    ax = figure.subplots()
+    ax = Figure(9.0, 4.6, "character error rate against seconds of training, one line for each change").subplots()
     colours = colormaps["viridis"](np.linspace(0.0, 0.92, max(len(races), 2)))
     least = 0.5 / characters
     for race, colour, marker in zip(races, colours, MARKERS * len(races)):
@@ -29,26 +28,22 @@ def plot_races(races: Sequence[Race], levels: Sequence[float], characters: int) 
         ax.plot(np.cumsum(race.seconds), cers, marker=marker, markersize=4, linewidth=1.4, color=colour, label=race.title)
     for level in levels:
         ax.axhline(level, color=RED, linestyle="--", linewidth=1)
-        ax.annotate(f"CER {level:.2%}", (0.0, level), xycoords=("axes fraction", "data"), xytext=(4, 3),
-                    textcoords="offset points", color=RED)  # fmt: skip
+        ax.text(0.01, level, f"CER {level:.2%}", transform=ax.get_yaxis_transform(), va="bottom", color=RED)
     ax.set(xscale="log", yscale="log", xlabel="training so far (seconds)", ylabel="CER on the watched images")
     ax.set_title("how fast each change gets there")
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.grid(True)
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
-    figure.tight_layout()
-    return figure
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter("{x:g}")
+    return finished(ax, legend="beside", fontsize=9)
 
 
 @styled
 def plot_roofline(speeds: Mapping[str, tuple[float, float]], peaks: Mapping[str, float]) -> Figure:
-    """Training speed against work: for each name (FLOPs of an image forward, images a second), under the machine's peaks.
+    """A roofline plot of training: images a second against FLOPs of an image's forward pass, each name a point.
 
-    ``peaks`` are FLOPs a second by name. No point can lie above peak / (3 x FLOPs): forward once, backward twice.
+    ``peaks`` are FLOPs a second by name. Each is drawn as a line at peak / (3 x FLOPs), above which no point can lie:
+    the backward pass takes twice the forward pass.
     """
-    figure = Figure(8.0, 4.4, "images a second against operations an image, under the speed of a large matrix product")
-    ax = figure.subplots()
+    ax = Figure(8.0, 4.4, "images a second against operations an image, under the speed of a large matrix product").subplots()
     work = np.array([flops for flops, _ in speeds.values()])
     line = np.array([work.min() / 3, work.max() * 3])
     for (name, peak), style, colour in zip(peaks.items(), ("-", "--", ":"), (BLACK, SKY, RED)):
@@ -59,8 +54,5 @@ def plot_roofline(speeds: Mapping[str, tuple[float, float]], peaks: Mapping[str,
     ax.set(xscale="log", yscale="log", xlabel="work: operations of one image forward (MFLOP)")
     ax.set(ylabel="training speed (images a second)", title="how close to the machine's best")
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    ax.grid(True)
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
-    figure.tight_layout()
-    return figure
+        axis.set_major_formatter("{x:,g}")
+    return finished(ax, legend="beside", fontsize=9)

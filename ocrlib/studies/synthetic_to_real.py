@@ -1,12 +1,13 @@
-"""Read real captchas after training on generated ones: with no real image, with some, and with generators of other kinds.
+"""Reading real captchas after training on generated ones: without real images, with some, and with inexact generators.
 
-The training is the fast recipe's, over chunks of generated images instead of epochs. For the runs with real images, these are
-mixed into the last chunks: half of each.
+Training follows the fast recipe; an epoch is a new chunk of generated images. In the runs with real images, these make up half
+of each of the last chunks.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -17,23 +18,22 @@ from ocrlib.captchas import Captchas, split
 from ocrlib.data.augmentation import RandomAffine
 from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import History, evaluate
-from ocrlib.experiments import EXPERIMENTS, Experiment, train_on
-from ocrlib.loop import Loop
+from ocrlib.experiments import EXPERIMENTS, Experiment, fit_all, train_on
 from ocrlib.networks import Network
 from ocrlib.objectives import CTC
-from ocrlib.runtime import arithmetic, fast_dtype, pick_budget, pick_device, seed_everything
+from ocrlib.runtime import pick_budget, pick_device, seed_everything
 from ocrlib.studies.domain_randomisation import InkChange
-from ocrlib.studies.records import Figures
+from ocrlib.studies.records import Figures, run_figures
 from ocrlib.synthetic.generated import EndlessCaptchas
 from ocrlib.texts import Alphabet
 
-CHUNKS, MIXED = 40, 10  # chunks of generated images in all, and those at the end that real ones are mixed into
+CHUNKS, MIXED = 40, 10  # chunks in all, and how many of them at the end can hold real images
 CHUNK = EXPERIMENTS["fast"].train  # images
-REAL = (10, 30, 100, 300, 800)  # real images added
+REAL = (10, 30, 100, 300, 800)  # numbers of real images to train on
 TEST = 270  # real images that are never trained on
 SEEDS = (1, 2, 3, 4, 5)
-STREAM_SEED = 1000  # plus the run's: the generator's seeds, apart from those of all other generated images
-# A generator that is a little off in everything, and the same with each amount drawn from a range that holds the truth.
+STREAM_SEED = 1000  # plus the run's seed: the generator's seeds, which no other generated images have
+# A generator that is slightly wrong in everything, and ranges around the true values, from which each image draws its own.
 OFF = {"width": (1.08, 1.08), "weight": (0.4, 0.4), "x": (3.0, 3.0), "y": (2.0, 2.0)}
 WIDE = {"width": (0.9, 1.2), "weight": (-0.6, 0.8), "x": (-4.0, 6.0), "y": (-3.0, 4.0), "blur": (0.0, 0.6)}
 NARROW = {"width": (0.95, 1.05), "weight": (-0.3, 0.3), "x": (-2.0, 2.0), "y": (-1.5, 1.5), "blur": (0.0, 0.4)}
@@ -48,17 +48,17 @@ SMOKE_JOB = {"seed": 0}
 
 
 def jobs() -> list[dict[str, Any]]:
-    """Every run as arguments for `transfer`: with real images for each seed, then each style without augmentation."""
+    """Every run as arguments for `transfer`: first those with real images, then each style without augmentation."""
     found: list[dict[str, Any]] = [{"seed": seed} for seed in SEEDS]
     return found + [{"seed": seed, "style": style, "augmented": False} for seed in SEEDS for style in STYLES]
 
 
 def transfer(seed: int, style: str = "matched", augmented: bool = True) -> Figures:
-    """One training on generated images, as figures for `record_runs`.
+    """One training on images generated in a style of `STYLES`, as figures for `record_runs`.
 
-    ``zero_shot`` is the reading of all real images by a network that saw none of them, and ``mistakes`` its [predicted, true].
-    With the matched style and augmentation, ``pretrained`` and ``alone`` also have figures on `TEST` images by the number of
-    real images trained on: mixed in at the end, and alone by the fast recipe.
+    ``zero_shot`` and ``mistakes`` evaluate a network trained without real images on all real images. With the matched style
+    and augmentation there are also figures on `TEST` real images, by the number of real images trained on: ``pretrained``
+    where these were mixed into the last chunks, ``alone`` where the fast recipe was trained on them only.
 
     Raises ``ValueError`` for an unknown style.
     """
@@ -78,13 +78,9 @@ def transfer(seed: int, style: str = "matched", augmented: bool = True) -> Figur
     rest = training.copy()
     rest.take(iter(last), mixed)
     report = evaluate(rest.model, rest.objective, real)
-    figures = {
-        "zero_shot": report.figures,
-        "mistakes": report.misread,
-        "generated": recipe.train * chunks,
-        "history": rest.history.digest(),
-        "arithmetic": arithmetic(),
-    }
+    found = run_figures(report.after_training(rest.history))
+    figures = {name: found[name] for name in ("mistakes", "history", "arithmetic")}
+    figures |= {"zero_shot": report.figures, "generated": recipe.train * chunks}
     return figures | (_with_real(training, last, rest, real, seed) if style == "matched" and augmented else {})
 
 
@@ -94,61 +90,56 @@ def _with_real(training: Pretraining, last: list[Captchas], zero: Pretraining, r
     pretrained, alone = {"0": evaluate(zero.model, zero.objective, test).figures}, {}
     recipe = EXPERIMENTS["fast"].within(pick_budget(), len(real))
     for n in sorted({min(n, len(train)) for n in REAL}):
-        some = train.subset(range(n))  # random ones: a split has no order
+        some = train.subset(range(n))  # a random sample: the split is shuffled
         mixing = training.copy()
         mixing.take((half_real(chunk, some, number) for number, chunk in enumerate(last)), len(last))
         pretrained[str(n)] = evaluate(mixing.model, mixing.objective, test).figures
-        # Whatever n is, as many steps as the recipe has: the n images over and over.
-        repeated = some.subset([i % n for i in range(recipe.train)])
-        model, objective, _ = train_on(recipe, repeated, test, seed)
+        # The n images are repeated, so that there are as many steps for every n.
+        model, objective, _ = train_on(recipe, some.cycle(0, recipe.train), test, seed)
         alone[str(n)] = evaluate(model, objective, test).figures
     return {"pretrained": pretrained, "alone": alone}
 
 
 def half_real(chunk: Captchas, real: Captchas, number: int) -> Captchas:
-    """A chunk whose second half are real captchas, taken in turn from chunk ``number`` to the next."""
+    """Chunk ``number`` with its second half replaced by real captchas, which are cycled through from chunk to chunk."""
     half = len(chunk) // 2
     return chunk.subset(range(len(chunk) - half)).joined(real.cycle(number, half))
 
 
 class Pretraining:
-    """A training on chunks of captchas, under one schedule over all ``recipe.epochs`` of them; can be copied on the way."""
+    """A training whose epochs are chunks of captchas. It can be copied at any time, to be continued in several ways.
+
+    The learning rate's schedule runs over all ``recipe.epochs``.
+    """
 
     def __init__(self, recipe: Experiment, seed: int) -> None:
-        self.recipe, self.seed, alphabet, self.device = recipe, seed, Alphabet(), pick_device()
+        self.recipe, self.seed, alphabet, device = recipe, seed, Alphabet(), pick_device()
         seed_everything(seed)
-        self.model: Network = recipe.make_model(alphabet).to(self.device)
+        self.model: Network = recipe.make_model(alphabet).to(device)
         self.objective = CTC(alphabet)
         self.optimizer = recipe.make_optimizer(self.model)
-        self.scheduler = recipe.make_scheduler(self.optimizer)
+        self.options = recipe.fit_options(self.optimizer, device)
         self.history = History()
         self.generator = torch.get_rng_state()
 
     def take(self, chunks: Iterator[Captchas], count: int) -> None:
-        """Train on the next ``count`` chunks."""
+        """Train on the next ``count`` chunks. Test losses are those of each chunk's first image: `fit` wants a test set."""
         torch.set_rng_state(self.generator)
-        self.model.train()
-        for _ in range(count):
-            chunk = next(chunks)
-            loop = Loop(
-                self.model, self.objective, chunk, chunk.subset([0]), self.optimizer, history=self.history,
-                batch_size=self.recipe.batch_size, clip_norm=self.recipe.clip_norm, scheduler=self.scheduler,
-                augment=self.recipe.augment, autocast=fast_dtype(self.device) if self.recipe.autocast else None,
-            )  # fmt: skip
-            while not loop.step():
-                pass
-            loop.fetch_losses()
-            loop.end_epoch()
+        chunk = functools.lru_cache(1)(lambda epoch: next(chunks))
+        self.history = fit_all(
+            self.model, self.objective, chunk, lambda epoch: chunk(epoch).subset([0]), self.optimizer,
+            epochs=count, history=self.history, live=False, **self.options,
+        )  # fmt: skip
         self.generator = torch.get_rng_state()
 
     def copy(self) -> Pretraining:
-        """The same training at the same point, to go on with by itself.
+        """The same training at the same point, as an object of its own.
 
-        By its states: a deep copy's optimizer would step the original, to which its schedule has bound it.
+        It is made from the states: the scheduler of a deep copy would still change the original's optimizer.
         """
         other = Pretraining(self.recipe, self.seed)
         other.model.load_state_dict(self.model.state_dict())
         other.optimizer.load_state_dict(copy.deepcopy(self.optimizer.state_dict()))
-        other.scheduler.load_state_dict(self.scheduler.state_dict())
+        other.options["scheduler"].load_state_dict(self.options["scheduler"].state_dict())
         other.history, other.generator = self.history.copy(), self.generator.clone()
         return other

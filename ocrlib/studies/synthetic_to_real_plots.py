@@ -1,4 +1,4 @@
-"""Figures of real beside generated captchas: pairs, a blind test, statistics, and what real images are worth."""
+"""Figures of real beside generated captchas: pairs, a blind test, statistics, and the CER by real images trained on."""
 
 from __future__ import annotations
 
@@ -8,33 +8,21 @@ import numpy as np
 
 from ocrlib.captchas import Captchas
 from ocrlib.plots import BLACK, BLUE, RED, Figure, caption, image_grid, styled
+from ocrlib.studies.plots import WIDTH, finished
 
 
 @styled
 def plot_pairs(real: Captchas, generated: Captchas, n: int = 6) -> Figure:
-    """The first ``n`` images of both, real on the left and generated on the right of each row, at three times their size.
-
-    Give both the same texts in the same order.
-    """
+    """The first ``n`` images of two sets with the same texts, enlarged: real left, generated right."""
     n = min(n, len(real), len(generated))
-    height, width = real.images.shape[2:]
-    scale = 3 / 132  # inches a pixel: about three times the size on a usual screen
-    tall = n * (height * scale + 0.12) + 0.3
-    figure = Figure(2.06 * width * scale, tall, f"{n} pairs of real (left) and generated (right) images")
-    axes = np.atleast_2d(figure.subplots(n, 2))
-    for i, row in enumerate(axes):
-        for ax, captchas in zip(row, (real, generated)):
-            ax.imshow(captchas.images[i, 0].cpu().numpy(), cmap="gray", vmin=0, vmax=255, interpolation="lanczos")
-            ax.set_axis_off()
-    axes[0, 0].set_title("real", loc="left")
-    axes[0, 1].set_title("generated", loc="left")
-    figure.subplots_adjust(left=0.005, right=0.995, bottom=0.005, top=1 - 0.28 / figure.get_figheight(), wspace=0.02, hspace=0.04)
+    images = [captchas.images[i] for i in range(n) for captchas in (real, generated)]
+    figure, ax = image_grid(images, 2, f"{n} pairs of real (left) and generated (right) images", size=4.7)
     return figure
 
 
 @styled
 def plot_blind(captchas: Captchas, columns: int = 3) -> Figure:
-    """The images in their order, each with nothing but its number, from 1."""
+    """The images in their order, numbered from 1."""
     figure, ax = image_grid(list(captchas.images), columns, "which of these are real?", size=3.0)
     for i in range(len(captchas)):
         caption(ax, i, columns, str(i + 1))
@@ -43,28 +31,27 @@ def plot_blind(captchas: Captchas, columns: int = 3) -> Figure:
 
 @styled
 def plot_statistics(real: Captchas, generated: Captchas) -> Figure:
-    """Pixel by pixel over all images: the means, their difference and that of the standard deviations; then the profiles.
+    """Of each pixel over all images, in grey levels 0 to 255: means, their difference, and that of the standard deviations.
 
-    Grey levels from 0, black, to 255.
+    Below are the means over columns and over rows, as darkness.
     """
     pixels = [captchas.images[:, 0].float() for captchas in (real, generated)]
-    means, deviations = ([part(0).numpy() for part in parts] for parts in zip(*((p.mean, p.std) for p in pixels)))
+    means, deviations = [part.mean(0).numpy() for part in pixels], [part.std(0).numpy() for part in pixels]
     figure = Figure(9.6, 6.4, "statistics of real and generated images: means, differences, column and row profiles")
-    grid = figure.add_gridspec(3, 2, left=0.07, right=0.955, bottom=0.08, top=0.95, hspace=0.42, wspace=0.16)
+    figure.subplots_adjust(left=0.07, right=0.955, bottom=0.08, top=0.95, hspace=0.42, wspace=0.16)
+    *panels, by_column, by_row = figure.subplots(3, 2).flat
     pictures = (
         ("mean of the real images", means[0], "gray", 0, 255),
         ("mean of the generated images", means[1], "gray", 0, 255),
         ("difference of the means, real - generated", means[0] - means[1], "RdBu", -60, 60),
         ("difference of the standard deviations", deviations[0] - deviations[1], "RdBu", -60, 60),
     )
-    for cell, (title, values, colours, low, high) in zip((grid[0, 0], grid[0, 1], grid[1, 0], grid[1, 1]), pictures):
-        ax = figure.add_subplot(cell)
+    for ax, (title, values, colours, low, high) in zip(panels, pictures):
         shown = ax.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto")
         figure.colorbar(shown, ax=ax, pad=0.02, fraction=0.04)
         ax.set(xticks=[], yticks=[])
         ax.set_title(title, fontsize=9.5)
-    for cell, axis, name in ((grid[2, 0], 0, "x (pixels)"), (grid[2, 1], 1, "y (pixels)")):
-        ax = figure.add_subplot(cell)
+    for ax, axis, name in ((by_column, 0, "x (pixels)"), (by_row, 1, "y (pixels)")):
         for values, label, colour, style in zip(means, ("real", "generated"), (BLUE, RED), ("-", "--")):
             ax.plot(255 - values.mean(axis), style, color=colour, label=label, linewidth=1.5)
         ax.set(xlabel=name, ylabel="mean darkness", ylim=(0, None))
@@ -75,25 +62,19 @@ def plot_statistics(real: Captchas, generated: Captchas) -> Figure:
 
 @styled
 def plot_transfer(pretrained: Mapping[int, Sequence[float]], alone: Mapping[int, Sequence[float]]) -> Figure:
-    """CER against the number of real images: each run as a dot, medians joined, with and without generated images before."""
-    figure = Figure(8.2, 4.0, "CER against real images trained on, with and without pre-training on generated images")
-    ax = figure.subplots()
-    ticks = sorted({*pretrained, *alone})
-    place = {n: i for i, n in enumerate(ticks)}
-    least = min(cer for part in (pretrained, alone) for cers in part.values() for cer in cers if cer > 0)
+    """CER by the number of real images, with and without generated ones before: each run is a dot, lines join the medians."""
+    ax = Figure(WIDTH, 4.0, "CER against real images trained on, with and without pre-training on generated images").subplots()
+    counts = sorted({*pretrained, *alone})
+    least = min(cer for part in (pretrained, alone) for cers in part.values() for cer in cers if cer > 0) / 2  # drawn for 0
     lines = (alone, "real images alone", RED, "s"), (pretrained, "generated images first", BLUE, "o")
     for part, label, colour, marker in lines:
-        part = dict(sorted(part.items()))
-        x = [place[n] for n in part]
-        medians = [max(float(np.median(cers)), least / 2) for cers in part.values()]
-        ax.plot(x, medians, color=colour, marker=marker, label=label, linewidth=1.6)
-        for at, cers in zip(x, part.values()):
-            ax.plot(np.full(len(cers), at), np.maximum(cers, least / 2), ".", color=colour, alpha=0.45)
-    ax.axhline(least / 2, color=BLACK, linewidth=0.6, linestyle=":")
-    ax.annotate("no error", (0, least / 2), (2, 3), textcoords="offset points", fontsize=8)
-    ax.set_xticks(range(len(ticks)), [str(n) for n in ticks])
+        x = [i for i, n in enumerate(counts) if n in part]
+        runs = [np.maximum(part[n], least) for n in counts if n in part]
+        ax.plot(x, [np.median(cers) for cers in runs], color=colour, marker=marker, label=label, linewidth=1.6)
+        for at, cers in zip(x, runs):
+            ax.plot(np.full(len(cers), at), cers, ".", color=colour, alpha=0.45)
+    ax.axhline(least, color=BLACK, linewidth=0.6, linestyle=":")
+    ax.annotate("no error", (0, least), (2, 3), textcoords="offset points", fontsize=8)
+    ax.set_xticks(range(len(counts)), map(str, counts))
     ax.set(yscale="log", xlabel="real images trained on", ylabel="CER", title="what a real image is worth")
-    ax.grid(True, axis="y")
-    ax.legend()
-    figure.tight_layout()
-    return figure
+    return finished(ax, grid="y", legend="inside")

@@ -1,4 +1,4 @@
-"""Variants of the networks, for the questions of notebook 08: narrower ones, strides for pools, other pools, another LSTM."""
+"""Variants of the networks: with fewer channels, strides in place of pools, fewer steps, and the original CRNN's layers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ocrlib.networks import CECRNN, CRNN, ColumnCNN, RecurrentNetwork, conv
 
 
 def narrowed(layers: Sequence[nn.Module], scale: float) -> list[nn.Module]:
-    """New layers with the channels of ``layers`` times ``scale``, rounded, at least one; the image's one channel stays."""
+    """New layers with ``scale`` times the channels of ``layers``, rounded, at least one; the image keeps its one channel."""
 
     def width(channels: int) -> int:
         return channels if channels == 1 else max(round(channels * scale), 1)
@@ -27,51 +27,47 @@ def narrowed(layers: Sequence[nn.Module], scale: float) -> list[nn.Module]:
     return found
 
 
-def strided(layers: Sequence[nn.Module]) -> list[nn.Module]:
-    """New layers in which each convolution before a max-pool takes over its stride, and the pool is gone."""
-    found: list[nn.Module] = []
-    for layer in layers:
-        if isinstance(layer, nn.MaxPool2d):
-            stride = layer.stride if isinstance(layer.stride, tuple) else (layer.stride, layer.stride)
-            last = max(i for i, other in enumerate(found) if isinstance(other, nn.Conv2d))
-            before = found[last]
-            found[last] = nn.Conv2d(before.in_channels, before.out_channels, before.kernel_size, stride, before.padding)
-        else:
-            found.append(layer)
-    return found
-
-
-class StridedCRNN(CRNN):
-    """The CRNN with strides for its pools: as many steps, as many parameters."""
+class Strided(RecurrentNetwork):
+    """A network without max-pools: the convolution before each takes over its stride. To be mixed in before the network."""
 
     def stack(self) -> list[nn.Module]:
-        return strided(super().stack())
+        found: list[nn.Module] = []
+        for layer in super().stack():
+            if isinstance(layer, nn.MaxPool2d):
+                last = max(i for i, other in enumerate(found) if isinstance(other, nn.Conv2d))
+                old = found[last]
+                found[last] = nn.Conv2d(old.in_channels, old.out_channels, old.kernel_size, layer.stride, old.padding)
+            else:
+                found.append(layer)
+        return found
 
 
-class StridedCECRNN(CECRNN):
-    """CE-CRNN with strides for its pools."""
+class StridedCRNN(Strided, CRNN):
+    """The CRNN with strides in place of its pools; steps and parameters are as many."""
 
-    def stack(self) -> list[nn.Module]:
-        return strided(super().stack())
+
+class StridedCECRNN(Strided, CECRNN):
+    """CE-CRNN with strides in place of its pools."""
 
 
 class SixStepCRNN(CRNN):
-    """The CRNN with stride 2 along both axes in its (2, 1) pools too: 6 steps for a width of 100."""
+    """The CRNN whose (2, 1) pools have stride 2 along the width too: 6 steps at width 100."""
 
     def stack(self) -> list[nn.Module]:
-        def halved(layer: nn.Module) -> nn.Module:
-            return nn.MaxPool2d((2, 1), 2) if isinstance(layer, nn.MaxPool2d) and layer.kernel_size == (2, 1) else layer
-
-        return [halved(layer) for layer in super().stack()]
+        layers = super().stack()
+        for layer in layers:
+            if isinstance(layer, nn.MaxPool2d):
+                layer.stride = 2
+        return layers
 
 
 class OriginalCRNN(CRNN):
-    """The CRNN with the paper's layers and the linear map and batch norms of its authors' program: 8,331,301 parameters.
+    """The CRNN with the paper's layers and the linear layer and batch norms of its authors' program: 8,331,301 parameters.
 
-    The map takes the first LSTM's 512 outputs to 256 before the second, and batch norm comes after convolutions 3, 5 and 7
-    instead of 5 and 6 (B. Shi, X. Bai and C. Yao, arXiv 1507.05717, and the program published with it). That program also
-    pools 2 x 2 with stride 1 and padding along the width, where paper and this have windows 1 wide; it has 26 steps for a
-    width of 100. It scales its input to -1..1, and joins each pair of LSTMs by two biased maps.
+    The linear layer between the LSTMs takes 512 outputs to 256. Batch norm follows convolutions 3, 5 and 7 instead of 5 and 6
+    (B. Shi, X. Bai and C. Yao, arXiv 1507.05717, and the program published with it). Three differences to that program remain:
+    its (2, 1) pools are 2 x 2 with stride 1 and padding along the width, which makes 26 steps at width 100; its input is
+    scaled to -1..1; and the outputs of an LSTM's two directions are joined by a linear layer with bias for each.
     """
 
     def __init__(self, classes: int = 37) -> None:
@@ -98,7 +94,7 @@ class OriginalCRNN(CRNN):
 
 @functools.cache
 def narrow(network: type[RecurrentNetwork], scale: float) -> type[RecurrentNetwork]:
-    """The class of networks that are as ``network`` with ``scale`` times its channels and LSTM units."""
+    """A subclass of ``network`` with ``scale`` times its channels and LSTM units."""
 
     class Narrow(network):
         channels = round(network.channels * scale)
@@ -113,7 +109,7 @@ def narrow(network: type[RecurrentNetwork], scale: float) -> type[RecurrentNetwo
 
 @functools.cache
 def narrow_column_cnn(scale: float) -> type[ColumnCNN]:
-    """The class of `ColumnCNN` with ``scale`` times its channels."""
+    """A subclass of `ColumnCNN` with ``scale`` times its channels."""
 
     class NarrowColumnCNN(ColumnCNN):
         CHANNELS = tuple(round(channels * scale) for channels in ColumnCNN.CHANNELS)

@@ -1,10 +1,10 @@
-"""The detective: it finds a giveaway, finds none where there is none, and sees only what a view leaves it."""
+"""The discriminator finds a difference between the sets, if the view shows it."""
 
 import pytest
 import torch
 
-from ocrlib import Captchas, load_captchas
-from ocrlib.studies.discriminator import Detective, averaged, share_right, train_detective, verdicts, windowed
+from ocrlib import Captchas, load_captchas, parameter_count
+from ocrlib.studies.discriminator import Discriminator, accuracy, averaged, real_probabilities, train_discriminator, windowed
 from ocrlib.synthetic.generated import draw_captchas, draw_texts
 
 
@@ -18,25 +18,25 @@ def marked(captchas):
     return Captchas(images, captchas.texts, captchas.names, "synthetic", "with a dark square")
 
 
-def test_a_giveaway_is_found_unless_the_view_leaves_it_out():
+def test_a_difference_is_found_unless_the_window_leaves_it_out():
     plain, other = drawn(60, 1), marked(drawn(60, 2))
     views = {True: lambda c: c, False: lambda c: windowed(c, slice(0, 16), slice(30, 48))}
-    for told, view in views.items():
+    for visible, view in views.items():
         a, b = view(plain), view(other)
-        detective = train_detective(a.subset(range(40)), b.subset(range(40)), seed=1, epochs=8)
-        share, (low, high) = share_right(detective, a.subset(range(40, 60)), b.subset(range(40, 60)))
-        assert low <= share <= high and (share > 0.9 if told else share < 0.75)
+        model = train_discriminator(a.subset(range(40)), b.subset(range(40)), seed=1, epochs=8)
+        share, (low, high) = accuracy(model, a.subset(range(40, 60)), b.subset(range(40, 60)))
+        assert low <= share <= high and (share > 0.9 if visible else share < 0.75)
 
 
 def test_training_repeats_itself():
-    first, second = (train_detective(drawn(12, 1), drawn(12, 2), seed=5, epochs=1) for _ in range(2))
-    assert verdicts(first, drawn(4, 1)).equal(verdicts(second, drawn(4, 1)))
-    assert not first.training and sum(p.numel() for p in Detective().parameters()) == 23_473
+    first, second = (train_discriminator(drawn(12, 1), drawn(12, 2), seed=5, epochs=1) for _ in range(2))
+    assert real_probabilities(first, drawn(4, 1)).equal(real_probabilities(second, drawn(4, 1)))
+    assert not first.training and parameter_count(Discriminator()) == 23_473
 
 
 def test_as_many_of_both_are_needed():
     with pytest.raises(ValueError, match="got 3 and 2"):
-        train_detective(drawn(3, 1), drawn(2, 1), seed=1)
+        train_discriminator(drawn(3, 1), drawn(2, 1), seed=1)
 
 
 def test_views():

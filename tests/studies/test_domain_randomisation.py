@@ -53,8 +53,3 @@ def test_ink_stays_ink_and_differs_from_draw_to_draw(ink):
     assert {(part.shape, part.dtype) for part in drawn} == {(ink.shape, np.dtype("float32"))}
     assert 0 <= np.min(drawn) and np.max(drawn) <= 1.0001
     assert len({part.tobytes() for part in drawn}) == 20
-
-
-def test_a_range_the_wrong_way_round_is_refused():
-    with pytest.raises(ValueError, match="blur="):
-        InkChange(blur=(1.0, 0.0))

@@ -1,4 +1,4 @@
-"""When a training reached what: counted by hand on made-up curves."""
+"""Thresholds of learning curves, counted by hand on made-up curves."""
 
 import math
 from itertools import product
@@ -13,7 +13,7 @@ from ocrlib.synthetic.generator import DRAWN_FROM
 
 
 def record(**figures):
-    return SimpleNamespace(arguments={"head": "ctc"}, figures={"symbols": {"a": 1, "b": 1}, **figures})
+    return SimpleNamespace(figures={"symbols": {"a": 1, "b": 1}, **figures})
 
 
 def test_entropy():
@@ -35,8 +35,6 @@ def test_who_does_not_look_cannot_get_below_the_entropy():
 
 def test_smoothed_losses_begin_when_the_window_is_full():
     assert smooth_losses([float(i) for i in range(WINDOW + 1)]).tolist() == pytest.approx([4.5, 5.5])
-    with pytest.raises(ValueError, match="5 losses were recorded; a mean of 10"):
-        smooth_losses([1.0] * 5)
 
 
 def test_the_plateau_ends_when_the_mean_loss_stays_below():
@@ -54,9 +52,3 @@ def test_the_first_time_a_level_was_seen():
 
 def test_seconds_are_those_of_training():
     assert seconds_a_step(record(training_seconds=6.0, steps=200)) == pytest.approx(0.03)
-
-
-@pytest.mark.parametrize("look", [plateau, lambda run: steps_to(run, 0.1)])
-def test_without_a_curve_there_is_nothing_to_see(look):
-    with pytest.raises(ValueError, match="curve=True"):
-        look(record())

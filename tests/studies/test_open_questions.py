@@ -63,7 +63,7 @@ def test_a_variant_is_trained_and_measured(network):
 def test_texts_that_six_steps_cannot_spell_are_left_out_and_counted(monkeypatch):
     captchas = load_captchas(width=100)
     captchas.texts[:] = ["aabbc", "abcde"] * 6
-    monkeypatch.setattr("ocrlib.questions.load_captchas", lambda width: captchas)
+    monkeypatch.setattr(questions, "load_captchas", lambda width: captchas)
     figures = train_variant("six steps", seed=1, scale=1 / 16, width=100)
     assert figures["left_out"] + figures["unreadable"] == 6 and figures["images"] == 3
 

@@ -3,14 +3,14 @@
 import numpy as np
 import torch
 
-from ocrlib.studies.open_questions_plots import Field, plot_fields, plot_looking, plot_redrawn, plot_sizes
+from ocrlib.studies.open_questions_plots import plot_fields, plot_looking, plot_redrawn, plot_sizes
 from ocrlib.synthetic.generated import draw_captchas
 
 
 def test_a_field_is_shown_between_the_ends_of_its_window():
     gradients = torch.zeros(32, 80)
     gradients[10:20, 30:51] = 4.0
-    figure = plot_fields({"CRNN": Field(gradients, (30, 50), 40.0)})
+    figure = plot_fields({"CRNN": (gradients, (30, 50), 40.0)})
     picture, below = figure.axes
     assert [float(line.get_xdata()[0]) for line in picture.lines] == [40.5, 30, 51]
     assert picture.images[0].get_array().max() == 2.0, "the root of the squared gradients"

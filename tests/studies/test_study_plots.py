@@ -73,7 +73,7 @@ def test_confusions_stand_in_the_row_of_the_true_symbol(panels):
     ax = figure.axes[0]
     assert ax.get_images()[0].get_array().tolist() == [[0, 0, 0, 1], [0, 0, 0, 0], [0, 7, 0, 0], [0, 0, 2, 0]]
     assert sorted(text.get_text() for text in ax.texts) == ["1", "2", "7"]
-    assert ax.get_title() == "head 0: 10 slips"
+    assert ax.get_title() == "head 0: 10 errors"
 
 
 def test_kinds_are_stacked():

@@ -1,6 +1,7 @@
 """From generated to real: what is trained on and what is read, and that a copied training goes on as the original."""
 
 import json
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -62,8 +63,6 @@ def test_a_run_repeats_itself_and_its_test_images_are_never_trained_on(monkeypat
 
 
 def test_a_copied_training_goes_on_as_the_original_and_leaves_it_alone():
-    from dataclasses import replace
-
     recipe = replace(EXPERIMENTS["fast"], train=24, epochs=(4,))
     chunks = list(islice(EndlessCaptchas(1, 24, 96).stream(), 4))
     first = Pretraining(recipe, seed=1)
@@ -75,7 +74,7 @@ def test_a_copied_training_goes_on_as_the_original_and_leaves_it_alone():
     first.take(iter(chunks[2:]), 2)
     third.take(iter(chunks[:2]), 2)
     assert first.history.digest() == second.history.digest() != third.history.digest()
-    assert weights(first.model).equal(weights(second.model)) and first.scheduler.last_epoch == 8
+    assert weights(first.model).equal(weights(second.model)) and first.options["scheduler"].last_epoch == 8
 
 
 def test_half_of_a_chunk_is_real_in_turn():

@@ -1,5 +1,6 @@
 """The generator: same seed, same images; and every step of the published recipe, one by one."""
 
+import hashlib
 import subprocess
 import sys
 from collections import Counter
@@ -20,7 +21,6 @@ from ocrlib.synthetic import (
     render_captcha,
     symbol_middles,
 )
-from pillow_versions import FINGERPRINT, fingerprint
 
 
 def pixels(image: Image.Image) -> np.ndarray:
@@ -219,8 +219,11 @@ def test_importing_the_generator_imports_no_plotting():
 
 
 def test_the_same_seed_gives_the_pixels_it_always_gave():
-    """Held by Pillow 10.3 to 13.0; `python tools/pillow_versions.py` installs each of them and looks."""
-    assert fingerprint() == FINGERPRINT
+    """Pillow draws and bends them. Versions 10.3 to 13.0 were tried: all give the same pixels."""
+    digest = hashlib.sha256()
+    for image, _ in SyntheticCaptchas(200, seed=3):
+        digest.update(image.tobytes())
+    assert digest.hexdigest()[:16] == "7df29de2a0aff162"
 
 
 @pytest.mark.parametrize("text", ["d", "mn25y"])

@@ -56,20 +56,6 @@ def pool(data):
         yield executor
 
 
-@pytest.fixture(scope="module")
-def dask(data, tmp_path_factory):
-    """As ``pool``, on Dask."""
-    from distributed import Client
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OCRLIB_DATA", os.path.relpath(data))
-        scratch = str(tmp_path_factory.mktemp("dask"))
-        with Client(
-            processes=True, n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", local_directory=scratch
-        ) as client:
-            yield client.get_executor()
-
-
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "runs.jsonl"
@@ -365,14 +351,12 @@ def test_two_whole_studies_at_once_end_with_each_run_once(path, data, serial):
 # -- executors
 
 
-@pytest.mark.parametrize("kind", ["pool", "dask"])
-def test_executors_find_what_a_serial_pass_finds(kind, request, path, serial):
-    executor = request.getfixturevalue(kind)
-    found = record_runs(path, SEEDS, train, executor, threads=1)
+def test_executors_find_what_a_serial_pass_finds(pool, path, serial):
+    found = record_runs(path, SEEDS, train, pool, threads=1)
     assert gist(found) == serial
     assert sorted_gist(read_records(path)) == sorted(serial, key=str)
     before = path.read_bytes()
-    assert record_runs(path, SEEDS, train, executor, threads=1) == found
+    assert record_runs(path, SEEDS, train, pool, threads=1) == found
     assert path.read_bytes() == before
 
 
@@ -381,20 +365,17 @@ def test_threads_take_turns_since_they_share_the_random_state(path, serial):
         assert gist(record_runs(path, SEEDS, train, executor, threads=1)) == serial
 
 
-@pytest.mark.parametrize("kind", ["pool", "dask"])
-def test_every_worker_has_the_number_of_threads_of_the_study(kind, request, path):
-    found = record_runs(path, SEEDS[:3], train, request.getfixturevalue(kind), threads=3)
+def test_every_worker_has_the_number_of_threads_of_the_study(pool, path):
+    found = record_runs(path, SEEDS[:3], train, pool, threads=3)
     assert [record.figures["threads"] for record in found] == [record.threads for record in found] == [3] * 3
 
 
-@pytest.mark.parametrize("kind", ["pool", "dask"])
-def test_an_executor_keeps_what_is_finished_when_a_job_fails(kind, request, path):
-    executor = request.getfixturevalue(kind)
+def test_an_executor_keeps_what_is_finished_when_a_job_fails(pool, path):
     jobs = [{"number": 0}, {"number": 1, "fails_after": str(path)}]
     with pytest.raises(RuntimeError, match=r"study_jobs:number\(number=1, .*\) failed with NeedsTwoArguments: out of paper"):
-        record_runs(path, jobs, study_jobs.number, executor)
+        record_runs(path, jobs, study_jobs.number, pool)
     assert [record.figures for record in read_records(path)] == [{"number": 0}]
-    assert record_runs(path, [{"number": 2}], study_jobs.number, executor)[0].figures == {"number": 2}  # it still works
+    assert record_runs(path, [{"number": 2}], study_jobs.number, pool)[0].figures == {"number": 2}  # it still works
 
 
 class ByHand(Executor):
@@ -451,15 +432,13 @@ def test_the_stop_button_cancels_what_an_executor_has_not_started(path, counted,
     assert [future.cancelled() for future, _ in executor.futures] == [False, True, True]
 
 
-@pytest.mark.parametrize("kind", ["pool", "dask"])
 @pytest.mark.parametrize("variable", ["OCRLIB_DATA", "OCRLIB_BUDGET"])
-def test_workers_that_would_run_something_else_are_refused(kind, variable, request, path, tmp_path, data, monkeypatch):
-    executor = request.getfixturevalue(kind)
+def test_workers_that_would_run_something_else_are_refused(variable, pool, path, tmp_path, data, monkeypatch):
     other = tmp_path / "one image"
     other.mkdir()
     file = next(data.iterdir())
     (other / file.name).write_bytes(file.read_bytes())
     monkeypatch.setenv(variable, str(other) if variable == "OCRLIB_DATA" else "smoke")
     with pytest.raises(RuntimeError, match=rf"(?s)train\(seed=1\) failed.*the study has.*{variable}"):
-        record_runs(path, [{"seed": 1}], train, executor)
+        record_runs(path, [{"seed": 1}], train, pool)
     assert read_records(path) == []

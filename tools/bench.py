@@ -1,12 +1,12 @@
-"""`make bench`: the project beside the plain procedure on this machine, as a table of medians and ratios.
+"""`make bench`: the project beside the plain procedure, as a table of medians. What is compared takes turns.
 
-What is compared takes turns, so that a machine that slows down slows both. Each figure comes from a fresh process: caches
-remember what ran before in the same one. CUDA is used where there is some; CUDA_VISIBLE_DEVICES= hides it.
+Each figure comes from a fresh process: caches remember what ran before. CUDA_VISIBLE_DEVICES= makes it take the CPU.
 """
 
 import argparse
 import os
 import tempfile
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -14,49 +14,42 @@ from timeit import timeit
 
 from tqdm import tqdm
 
-from tasks import make_paths_absolute
-
 REPORTED, OTHERS = ["crnn", "modified_crnn", "ce_crnn"], "torch, torchvision, torchmetrics"
-LOADING = ["load_captchas()", "list(SyntheticCaptchas(100, seed=1))"]
+SETUP = "from ocrlib import SyntheticCaptchas, describe_runtime, load_captchas"
 
 
-def epoch(key, whose):
-    """An epoch, by the plain procedure or by `ocrlib.fit`. On a GPU it is the second: the first chooses and loads kernels."""
+def train(key, whose, seed=42069):
+    """An epoch of a recipe (of the fast one all), by `ocrlib.run` or the plain procedure. A GPU's first only warms it up."""
     import ocrlib
     from ocrlib.experiments import parts
     from ocrlib.plain import PlainCaptchas, fit_plain, image_files
 
-    width, device, alphabet = ocrlib.EXPERIMENTS[key].width, ocrlib.pick_device(), ocrlib.Alphabet()
-    recipe, *sets = parts(ocrlib.EXPERIMENTS[key], ocrlib.load_captchas(width=width), split_seed=42)
+    recipe, device, alphabet = ocrlib.EXPERIMENTS[key], ocrlib.pick_device(), ocrlib.Alphabet()
+    epochs = 1 + (device.type == "cuda")
+    if whose == "ocrlib":
+        report = ocrlib.run(recipe if key == "fast" else replace(recipe, epochs=(epochs,)), seed=seed)
+        return {"s": report.seconds, "CER": report.cer} if key == "fast" else {"s": report.history.seconds[-1]}
+    recipe, *sets = parts(recipe, ocrlib.load_captchas(width=recipe.width), split_seed=42)
     with tempfile.TemporaryDirectory() as folder:
-        if whose == "plain":
-            files = image_files(ocrlib.load_captchas(height=50), Path(folder))
-            sets = [PlainCaptchas(part, files) for part in sets]
-        ocrlib.seed_everything(42069, deterministic=whose != "plain")
-        model, fit = recipe.make_model(alphabet).to(device), fit_plain if whose == "plain" else ocrlib.fit
-        options = {"epochs": 1 + (device.type == "cuda"), "batch_size": recipe.batch_size, "clip_norm": recipe.clip_norm}
-        history = fit(model, recipe.objective(alphabet), *sets, recipe.make_optimizer(model), **options)
+        files = image_files(ocrlib.load_captchas(height=50), Path(folder))
+        sets = [PlainCaptchas(part, files) for part in sets]
+        ocrlib.seed_everything(seed, deterministic=False)
+        model, options = recipe.make_model(alphabet).to(device), {"batch_size": recipe.batch_size, "clip_norm": recipe.clip_norm}
+        history = fit_plain(model, recipe.objective(alphabet), *sets, recipe.make_optimizer(model), epochs=epochs, **options)
     return {"s": history.seconds[-1]}
 
 
-def train(key, seed):
-    """A recipe from start to end."""
-    from ocrlib import run
-
-    report = run(key, seed=seed)
-    return {"s": report.seconds, "CER": report.cer}
-
-
 def read(key, size):
-    """From images in memory to texts. The network is untrained: a trained one is no faster."""
+    """From images in memory to texts, in batches of this size. The network is untrained: a trained one is no faster."""
     import ocrlib
     from ocrlib.evaluation import predict
 
     recipe, alphabet = ocrlib.EXPERIMENTS[key], ocrlib.Alphabet()
     model, objective = recipe.make_model(alphabet).to(ocrlib.pick_device()), recipe.objective(alphabet)
-    batches = ocrlib.load_captchas(width=recipe.width).images[:768].split(size)
-    objective.decode(predict(model, batches[0], size))  # the first one allocates
-    return {"images/s": 768 / timeit(lambda: [objective.decode(predict(model, batch, size)) for batch in batches], number=1)}
+    images = ocrlib.load_captchas(width=recipe.width).images[: ocrlib.pick_budget().images(512)]
+    objective.decode(predict(model, images[:size], size))  # the first one allocates
+    loop = "for batch in images.split(size): objective.decode(predict(model, batch, size))"
+    return {"images/s": len(images) / timeit(loop, number=1, globals=locals())}
 
 
 def once(statement, setup="pass"):
@@ -65,45 +58,45 @@ def once(statement, setup="pass"):
 
 
 def plan(rounds, seeds):
-    """By section: (what, whose, function, arguments) of each measurement, in order. "" is the project itself."""
-    fast, networks, setup = "fast, all epochs", [*REPORTED, "fast"], "from ocrlib import load_captchas, SyntheticCaptchas"
-    plain = (fast, "a plain CRNN epoch", epoch, "crnn", "plain")
+    """By section: (what, whose, function, arguments) of each measurement, in order."""
+    fast = [("plain CRNN epoch", "crnn"), ("ocrlib", "fast")]
     return {
-        "epochs": [(f"{key}, an epoch", whose, epoch, key, whose) for key in REPORTED for whose in ("plain", "")] * rounds,
-        "fast": [step for seed in range(seeds) for step in (plain, (fast, "", train, "fast", seed))],
-        "reading": [(f"{key}, batches of {size}", "", read, key, size) for key in networks for size in (1, 256)] * rounds,
-        "import": [("import", OTHERS, once, f"import {OTHERS}"), ("import", "", once, "import ocrlib")] * rounds,
-        "load": [(statement, "", once, statement, setup) for statement in LOADING] * rounds,
+        "epochs": [(f"{key}, an epoch", whose, train, key, whose) for key in REPORTED for whose in ("plain", "ocrlib")] * rounds,
+        "fast": [("fast, all epochs", whose, train, key, whose, n) for n in range(seeds) for whose, key in fast],
+        "reading": [(f"{key}, batches of {n}", "ocrlib", read, key, n) for key in [*REPORTED, "fast"] for n in (1, 256)] * rounds,
+        "import": [("import", whose, once, f"import {whose}") for whose in (OTHERS, "ocrlib")] * rounds,
+        "load": [(code, "ocrlib", once, code, SETUP) for code in ("load_captchas()", "list(SyntheticCaptchas(100, 1))")] * rounds,
     }
 
 
 def spread(values):
-    """Median (least to greatest), three digits each."""
-    return f"{median(values):.3g} ({min(values):.3g} to {max(values):.3g})"
+    """Median (least to greatest), with three digits."""
+    middle, least, most = (f"{x:,.0f}" if x >= 100 else f"{x:.3g}" for x in (median(values), min(values), max(values)))
+    return f"{middle} ({least} to {most})"
 
 
 def main(arguments=None):
-    """Measure, and print the table; Ctrl-C prints it of what there is."""
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="how often each comparison is made (3)")
     parser.add_argument("--seeds", type=int, default=10, help="trainings of the fast recipe (10)")
     parser.add_argument("--only", nargs="+", choices=plan(1, 1), default=plan(1, 1), help="parts of the table (all)")
     parser.add_argument("--quick", action="store_true", help="a few steps, once: does it run? The figures mean nothing")
     options = parser.parse_args(arguments)
-    make_paths_absolute()
     os.environ.update(OCRLIB_DOWNLOAD="0", OCRLIB_BUDGET="smoke" if options.quick else "full", PYTHONWARNINGS="ignore")
     if hasattr(os, "getloadavg") and os.getloadavg()[0] > os.cpu_count() / 2:
         print("WARNING: something else is running on this machine; the ratios may be off.")
     sections, rows = plan(1, 1) if options.quick else plan(options.rounds, options.seeds), {}
     with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        pool.apply(once, ("print(describe_runtime(), load_captchas(), sep='\\n')", SETUP))
         for what, whose, function, *settings in tqdm([step for name in options.only for step in sections[name]]):
             for figure, value in pool.apply(function, settings).items():
                 rows.setdefault(f"{what}, {figure}", {}).setdefault(whose, []).append(value)
     print("\n| measured | ocrlib: median | against | ratio of medians |\n|---|---|---|---|")
     for what, values in rows.items():
-        ours = values.pop("")
+        ours = values.pop("ocrlib")
         against = [f"{whose}: {spread(theirs)} | {median(ours) / median(theirs):.3f}" for whose, theirs in values.items()]
-        print(f"| {what} | {spread(ours)} | {''.join(against) or '|'} |")
+        print(f"| {what:<36} | {spread(ours):<25} | {''.join(against) or '|'} |")
 
 
 if __name__ == "__main__":

@@ -10,14 +10,13 @@ import time
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
 
 from ocrlib import load_captchas, pick_budget
 from tasks import ROOT, make_paths_absolute
 
-KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 BAR = "{desc} {percentage:3.0f}%|{bar:10}| {n_fmt} of {total_fmt} cells [{elapsed}{postfix}]"
+LOG = ["--IPKernelApp.log_level=ERROR"]  # the kernel program's own warnings are no output of the code
 
 
 class Runner(NotebookClient):
@@ -43,13 +42,11 @@ def execute(path, destination, aside, facts, title):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell in code:
         cell.update(outputs=[], execution_count=None)
-    # Streams are coalesced: of a bar that is redrawn a hundred times, what is seen in the end is kept. A kernel is killed in
-    # the end: asked politely in mid-cell, after Ctrl-C, it would print tracebacks. Its own warnings are no output of the code.
-    how = {"coalesce_streams": True, "record_timing": False, "shutdown_kernel": "immediate"}
-    runner = Runner(notebook, kernel_name="python3", extra_arguments=["--IPKernelApp.log_level=ERROR"], **how)
+    # Of a bar that is redrawn a hundred times, what is seen in the end is kept. Kernels are killed: on Ctrl-C it has to be quick.
+    how = {"coalesce_streams": True, "record_timing": False, "shutdown_kernel": "immediate", "extra_arguments": LOG}
+    runner = Runner(notebook, kernel_name="python3", **how)
     runner.seconds = []
-    looks = {"bar_format": BAR, "dynamic_ncols": True, "leave": False, "miniters": 0, "disable": None}  # in a terminal only
-    with tqdm(total=len(code), desc=title, **looks) as runner.bar:
+    with tqdm(code, title, bar_format=BAR, dynamic_ncols=True, leave=False, miniters=0, disable=None) as runner.bar:
         try:
             runner.execute()
         except BaseException as error:  # Ctrl-C too, whatever nbclient makes of it
@@ -59,7 +56,7 @@ def execute(path, destination, aside, facts, title):
         for number, (cell, before) in enumerate(zip(code, earlier["cell_seconds"])):
             if "Going on from" in str(cell.outputs):  # training was loaded: whoever runs this next has to train, as before
                 runner.seconds[number] = max(runner.seconds[number], before)
-    notebook.metadata.update(kernelspec=KERNEL, ocrlib={**facts, "cell_seconds": runner.seconds})
+    notebook.metadata["ocrlib"] = {**facts, "cell_seconds": runner.seconds}
     target = (aside if failure else destination) / path.name
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target.with_suffix(".new"))
@@ -72,15 +69,14 @@ def execute(path, destination, aside, facts, title):
         print(f"Stopped in {where}. {kept}")
         sys.exit(130)
     source = "\n    ".join(code[len(runner.seconds)].source.splitlines()[:5])
-    reason = f"{failure.ename}: {failure.evalue}" if isinstance(failure, CellExecutionError) else repr(failure)
+    reason = f"{getattr(failure, 'ename', type(failure).__name__)}: {getattr(failure, 'evalue', failure)}"
     sys.exit(f"\nFAILED: {where}:\n\n    {source}\n\n{reason}\n\n{kept}")
 
 
 def main(beginnings, folder=ROOT / "notebooks", aside=ROOT / "build" / "notebooks"):
     """Execute the notebooks of ``folder`` whose names begin with one of ``beginnings``; all without any."""
     paths = sorted(path for path in folder.glob("[0-9][0-9]_*.ipynb") if path.name.startswith(tuple(beginnings) or ""))
-    if not paths:
-        sys.exit(f"No notebook in {folder} begins with {' or '.join(beginnings)}.")
+    paths or sys.exit(f"No notebook in {folder} begins with {' or '.join(beginnings)}.")
     make_paths_absolute()
     os.environ.pop("MPLBACKEND", None)  # a backend chosen for scripts would keep figures out of the notebooks
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this Python's kernel before one of the same name in the user's home

@@ -9,14 +9,9 @@
   test          run everything that can fail: ruff, pytest, the notebooks with real images, with generated ones, and twice
   browser-test  run two notebooks in JupyterLab, in a browser without a window
   clean         remove .venv, build/, site/ and caches (data/, notebooks/ and its runs/ stay)
-
-PYTHON=python3.12   the Python to make .venv with (3.10 or newer)
-OCRLIB_DATA=folder  where the real images are (else: data/, the cache, a download, the generator)
-OCRLIB_BUDGET=smoke little data, few epochs: minutes, not hours; the figures then mean nothing
 """
 
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -25,27 +20,24 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-VENV = ROOT / ".venv"
-PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 OLDEST = (3, 10)
 PYTEST = ["-m", "pytest", "-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile"]  # each process holds torch: at most four
-SERIES = ["-m", "pytest", "-s", "tests/series", "-k"]
 NO_REAL_IMAGES = 77  # the exit status of a step that is left out
 STEPS = {
     "ruff": ["-m", "ruff", "check", "."],
     "the package (pytest)": PYTEST,
-    "the notebooks, smoke budget, real images": [*SERIES, "real"],
-    "the notebooks, smoke budget, generated images": [*SERIES, "generated"],
-    "the notebooks, executed twice, same figures": [*SERIES, "twice"],
+    "the notebooks, smoke budget, real images": "-m pytest -s tests/series -k real".split(),
+    "the notebooks, smoke budget, generated images": "-m pytest -s tests/series -k generated".split(),
+    "the notebooks, executed twice, same figures": "-m pytest -s tests/series -k twice".split(),
 }
 interrupts = []
 
 
 def make_paths_absolute():
     """Relative folders in the environment are meant from where the command was given; kernels start in ``notebooks/``."""
-    for name in ["OCRLIB_DATA", "OCRLIB_RUNS"]:
-        if os.environ.get(name):
-            os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
+    for name in filter(os.environ.get, ["OCRLIB_DATA", "OCRLIB_RUNS"]):
+        os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
 
 
 def call(*command, **options):
@@ -56,20 +48,18 @@ def call(*command, **options):
 
 def install(extras="test"):
     """Make .venv and install this folder with some extras into it, unless that was done since pyproject.toml changed."""
-    stamp, project = VENV / f"installed-{extras}", ROOT / "pyproject.toml"
+    stamp, project = ROOT / ".venv" / f"installed-{extras}", ROOT / "pyproject.toml"
     if stamp.exists() and stamp.stat().st_mtime >= project.stat().st_mtime and stamp.read_text() == str(ROOT) and PYTHON.exists():
         return  # the stamp names the folder: in a copied clone, the environment still points at the old one
     if sys.version_info < OLDEST:
         sys.exit("This Python is too old: ocrlib needs 3.10 or newer. Name another one: make PYTHON=python3.12 ...")
-    if call(sys.executable, "-m", "venv", VENV) != 0:
+    if call(sys.executable, "-m", "venv", ROOT / ".venv") != 0:
         sys.exit("\nNo environment could be made in .venv. Debian and Ubuntu ship that apart: sudo apt install python3-venv")
     print(f"Installing ocrlib[{extras}] into .venv. The first time takes minutes: torch alone is some gigabytes.", flush=True)
-    quiet = [] if sys.stdout.isatty() else ["--quiet"]  # bars and package names are for people
-    if call(PYTHON, "-m", "pip", "install", *quiet, "--editable", f".[{extras}]") != 0:
+    if call(PYTHON, "-m", "pip", "install", "--editable", f".[{extras}]") != 0:
         sys.exit("\npip could not install everything; the lines above say why. Needed: a network or a mirror, and 8 GB of disk.")
     if call(PYTHON, "-c", "import torchvision", stderr=subprocess.DEVNULL) != 0:
-        print("\ntorch and torchvision do not fit together; usually one is built for CUDA, the other not. Install both anew:")
-        sys.exit(f"{PYTHON} -m pip install --force-reinstall torch torchvision")
+        sys.exit(f"\ntorch and torchvision don't fit together. Try {PYTHON} -m pip install --force-reinstall torch torchvision")
     stamp.write_text(str(ROOT))
 
 
@@ -103,7 +93,7 @@ TASKS = {
     "notebooks": lambda: python("tools/run_notebooks.py"),
     "lab": lambda: python("-m", "jupyterlab", "--allow-root", "notebooks"),  # in a container one is root
     "html": lambda: python("-m", "sphinx", "-W", "--keep-going", "-b", "html", "docs", "site", extras="docs"),
-    "bench": lambda: python("tools/bench.py", *shlex.split(os.environ.get("BENCH", ""))),
+    "bench": lambda: python("tools/bench.py", *os.environ.get("BENCH", "").split()),
     "test": test,
     "browser-test": lambda: python("-m", "pytest", "tests/browser", extras="test,browser"),
     "clean": clean,

@@ -56,7 +56,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lab(folder):
-    """The address of a JupyterLab in that folder, with settings of its own; what comes after it in an address, too."""
+    """The address of a notebook in a JupyterLab in that folder, for `str.format`; the settings are its own."""
     home, token = folder.parent / "home", secrets.token_hex()
     settings = home / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
     settings.parent.mkdir(parents=True)
@@ -70,7 +70,8 @@ def lab(folder):
         assert server.poll() is None and time.monotonic() < ends, "JupyterLab did not start; its lines are above"
         time.sleep(0.2)
     port = json.loads(found[0].read_text())["port"]
-    yield f"http://127.0.0.1:{port}/lab/workspaces/{{0}}/tree/{{0}}.ipynb?token={token}"  # a workspace of its own: nothing else is open in it
+    # Each notebook has a workspace of its own, in which nothing else is open.
+    yield f"http://127.0.0.1:{port}/lab/workspaces/{{0}}/tree/{{0}}.ipynb?token={token}"
     server.terminate()
     server.wait(timeout=60)
 

@@ -12,7 +12,6 @@ from test_packaging import MODULES, PYPROJECT, imports_of
 from test_readme import printed
 
 import ocrlib
-import record
 import tasks
 from ocrlib import EXPERIMENTS, read_records
 from ocrlib.corrections import corrections
@@ -70,8 +69,6 @@ def test_commands_name_what_there_is(name):
     for script, *arguments in scripts:
         if script == "tools/tasks.py":
             assert set(arguments) <= set(tasks.TASKS)
-        elif script == "tools/record.py":
-            assert arguments[0] in record.STUDIES
         elif script == "tools/run_notebooks.py":
             assert all(list((ROOT / "notebooks").glob(f"{beginning}*.ipynb")) for beginning in arguments)
 

@@ -121,7 +121,7 @@ def test_contents_name_all_headings_and_solutions_are_folded(notebook) -> None:
     assert solutions.metadata.get("jp-MarkdownHeadingCollapsed") is True
 
 
-@pytest.mark.parametrize("place, name", enumerate(NAMES))
+@pytest.mark.parametrize("place, name", [*enumerate(NAMES)])
 def test_links_its_neighbours(place, name) -> None:
     texts = [cell.source for cell in nbformat.read(FOLDER / name, as_version=4).cells if cell.cell_type == "markdown"]
     for neighbour in NAMES[max(place - 1, 0) : place] + NAMES[place + 1 : place + 2]:

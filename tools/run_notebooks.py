@@ -45,15 +45,14 @@ def execute(path, destination, aside, facts, title):
     # Of a bar that is redrawn a hundred times, what is seen in the end is kept. Kernels are killed: on Ctrl-C it has to be quick.
     how = {"coalesce_streams": True, "record_timing": False, "shutdown_kernel": "immediate", "extra_arguments": LOG}
     runner = Runner(notebook, kernel_name="python3", **how)
-    runner.seconds = []
+    runner.seconds, earlier = [], notebook.metadata.get("ocrlib", {})
     with tqdm(code, title, bar_format=BAR, dynamic_ncols=True, leave=False, miniters=0, disable=None) as runner.bar:
         try:
             runner.execute()
         except BaseException as error:  # Ctrl-C too, whatever nbclient makes of it
             failure = error
-    earlier = notebook.metadata.get("ocrlib", {})
     if earlier.get("budget") == facts["budget"]:
-        for number, (cell, before) in enumerate(zip(code, earlier["cell_seconds"])):
+        for number, (cell, before) in enumerate(zip(code[: len(runner.seconds)], earlier["cell_seconds"])):
             if "Going on from" in str(cell.outputs):  # training was loaded: whoever runs this next has to train, as before
                 runner.seconds[number] = max(runner.seconds[number], before)
     notebook.metadata["ocrlib"] = {**facts, "cell_seconds": runner.seconds}
@@ -68,7 +67,7 @@ def execute(path, destination, aside, facts, title):
     if isinstance(failure, KeyboardInterrupt) or hasattr(runner, "_async_cleanup_kernel_future"):  # nbclient was told to stop
         print(f"Stopped in {where}. {kept}")
         sys.exit(130)
-    source = "\n    ".join(code[len(runner.seconds)].source.splitlines()[:5])
+    source = "\n    ".join(line for cell in code[len(runner.seconds) :][:1] for line in cell.source.splitlines()[:5])
     reason = f"{getattr(failure, 'ename', type(failure).__name__)}: {getattr(failure, 'evalue', failure)}"
     sys.exit(f"\nFAILED: {where}:\n\n    {source}\n\n{reason}\n\n{kept}")
 

@@ -10,8 +10,6 @@ import nbformat
 import pytest
 from committed import ROOT, read_committed
 
-import contents
-
 FOLDER = ROOT / "notebooks"
 NAMES = sorted(path.name for path in FOLDER.glob("[0-9][0-9]_*.ipynb"))
 SERIES = [
@@ -114,24 +112,21 @@ def test_closes_as_every_notebook_does(notebook) -> None:
     assert sorted(found, key=found.get) == CLOSING
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_has_contents_a_way_on_and_folded_solutions(name) -> None:
-    titles = {path.stem: contents.title_of(nbformat.read(path, as_version=4)) for path in map(FOLDER.joinpath, NAMES)}
-    notebook = nbformat.read(FOLDER / name, as_version=4)
-    assert contents.in_form(notebook, name.removesuffix(".ipynb"), titles) == notebook, "run `python tools/contents.py`"
+def test_contents_name_all_headings_and_solutions_are_folded(notebook) -> None:
+    first, *others = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    headings = re.findall(r"^## (.+?)\s*$", "\n".join(cell.source for cell in others), re.MULTILINE)
+    anchors = [heading.replace(" ", "-") for heading in headings if heading not in ("Solutions", "Next")]
+    assert re.findall(r"\]\(#(.+)\)$", first.source.partition("### Contents")[2], re.MULTILINE) == anchors
+    [solutions] = [cell for cell in others if cell.source.startswith("## Solutions")]
+    assert solutions.metadata.get("jp-MarkdownHeadingCollapsed") is True
 
 
-def test_contents_name_every_heading_once_and_no_cell_is_lost() -> None:
-    cells = ["# 02 · CRNN: x\n\n[a](b) · [c](d)\n\nwords", "## Setup\n## Summary\n\n## Solutions\nhere", "---\nNext: x"]
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text) for text in cells])
-    titles = {"01_a": "01 · A: b", "02_crnn": "02 · CRNN: x", "03_c": "03 · C: d"}
-    formed = contents.in_form(made, "02_crnn", titles)
-    first, before, solutions, last = [cell.source for cell in formed.cells]
-    assert "[← 01 A](01_a.ipynb) · [03 C →](03_c.ipynb)" in first and "words" in first
-    assert first.endswith("### Contents\n- [Setup](#Setup)\n- [Summary](#Summary)")
-    assert (before, solutions, last) == ("## Setup\n## Summary", "## Solutions\nhere", "## Next\n[03 · C: d](03_c.ipynb)")
-    assert formed.cells[2].metadata["jp-MarkdownHeadingCollapsed"] is True
-    assert contents.in_form(formed, "02_crnn", titles) == formed
+@pytest.mark.parametrize("place, name", [*enumerate(NAMES)])
+def test_links_its_neighbours(place, name) -> None:
+    texts = [cell.source for cell in nbformat.read(FOLDER / name, as_version=4).cells if cell.cell_type == "markdown"]
+    for neighbour in NAMES[max(place - 1, 0) : place] + NAMES[place + 1 : place + 2]:
+        assert f"]({neighbour})" in texts[0]
+    assert f"]({(NAMES[place + 1 :] or NAMES)[0]})" in texts[-1]  # the last one leads back to the first
 
 
 def test_figures_are_stored_as_images(notebook) -> None:

@@ -39,9 +39,7 @@ PARTS = {  # modules that belong to one study
 SHARED = {"records", "repetitions", "intervals", "errors", "heads", "variants", "plots"}  # what any study may import
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 ENVIRONMENT = (ROOT / "environment.yml").read_text(encoding="utf-8")
-CONDA_NAMES = {
-    "torch": "pytorch", "matplotlib": "matplotlib-base", "playwright": "playwright-python",
-}  # fmt: skip
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 
 
 def project_files() -> list[Path]:
@@ -244,10 +242,31 @@ def test_no_archive_is_in_the_project() -> None:
 # -- the commands
 
 
-def test_the_makefile_knows_the_tasks_and_nothing_else() -> None:
+def test_makefile_and_help_know_the_tasks_and_nothing_else() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert set(re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE).group(1).split()) == set(tasks.TASKS)
-    assert set(re.search(r"^(help .+):$", makefile, re.MULTILINE).group(1).split()) == set(tasks.TASKS)
+    for pattern in [r"^\.PHONY: (.+)$", r"^(help .+):$"]:
+        assert set(re.search(pattern, makefile, re.MULTILINE).group(1).split()) == set(tasks.TASKS)
+    assert re.findall(r"^  ([a-z-]+)  ", tasks.__doc__, re.MULTILINE) == list(tasks.TASKS)
+
+
+def test_what_the_tasks_run_is_there(monkeypatch) -> None:
+    commands = []
+    monkeypatch.setattr(tasks, "install", lambda extras="test": commands.append(extras.split(",")))
+    monkeypatch.setattr(tasks, "call", lambda *command: commands.append(command) or 0)
+    for name in ["notebooks", "lab", "bench", "test", "browser-test"]:
+        assert not tasks.TASKS[name]()
+    words = [str(word) for command in commands for word in command]
+    assert {"tools/run_notebooks.py", "tools/bench.py", "tests/browser", "tests/series", "ruff"} <= set(words)
+    assert [word for word in words if re.match("(tools|tests)/", word) and not (ROOT / word).exists()] == []
+    extras = {extra for command in commands if isinstance(command, list) for extra in command}
+    assert [extra for extra in extras if f"\n{extra} = [" not in PYPROJECT] == []
+
+
+@pytest.mark.parametrize("status, word", [(0, "passed"), (1, "FAILED"), (tasks.NO_REAL_IMAGES, "left out")])
+def test_the_closing_table_says_how_each_step_ended(status, word, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(tasks, "python", lambda *command: status)
+    assert tasks.test() == (status == 1)
+    assert re.findall(r"^  .{48}(\w+)", capsys.readouterr().out, re.MULTILINE) == [word.split()[0]] * 5
 
 
 def test_ci_runs_make_test() -> None:
@@ -262,24 +281,3 @@ def test_relative_folders_are_meant_from_where_the_command_was_given(tmp_path, m
     monkeypatch.setenv("OCRLIB_RUNS", "")
     tasks.make_paths_absolute()
     assert (os.environ["OCRLIB_DATA"], os.environ["OCRLIB_RUNS"]) == (str(tmp_path / "images"), "")
-
-
-def test_notebooks_are_tested_without_what_earlier_runs_left(tmp_path, monkeypatch) -> None:
-    for name in ["01_x.ipynb", "figures.csv", "runs/crnn.pt", ".ipynb_checkpoints/01_x.ipynb"]:
-        (tmp_path / "notebooks" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "notebooks" / name).touch()
-    monkeypatch.setattr(tasks, "ROOT", tmp_path)
-    tasks.copy_notebooks(tmp_path / "copy")
-    assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == ["01_x.ipynb", "figures.csv"]
-
-
-@pytest.mark.parametrize("user, wanted", [(0, True), (1000, False)])
-def test_lab_starts_in_a_container_too(monkeypatch, user, wanted) -> None:
-    """Jupyter refuses to run as root unless told to; in a container one is root."""
-    commands = []
-    monkeypatch.setattr(tasks, "install", lambda: None)
-    monkeypatch.setattr(tasks, "call", lambda *command, **_: commands.append(command) or 0)
-    monkeypatch.setattr(os, "geteuid", lambda: user, raising=False)
-    with pytest.raises(SystemExit):
-        tasks.lab()
-    assert ("--allow-root" in commands[0]) == wanted

@@ -1,56 +1,49 @@
-"""tools/run_notebooks.py, on small notebooks beside a stand-in for ocrlib."""
+"""tools/run_notebooks.py, on small notebooks and with made-up images."""
 
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
+import psutil
 import pytest
 
 import run_notebooks
-from run_notebooks import Estimate, Run, describe_seconds, read_progress
 
-STAND_IN = """
-import os, types
-def pick_budget(): return types.SimpleNamespace(name=os.environ.get("OCRLIB_BUDGET") or "full")
-def load_captchas(): return types.SimpleNamespace(source=os.environ["STAND_IN_SOURCE"], contents="two images")
-"""
+TOOLS = Path(run_notebooks.__file__).parent
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
+    """Where the notebooks lie; under the full budget, with generated images."""
     monkeypatch.delenv("OCRLIB_BUDGET", raising=False)
-    monkeypatch.setenv("STAND_IN_SOURCE", "synthetic")
+    monkeypatch.chdir(tmp_path)  # and back again afterwards
+    monkeypatch.setattr(run_notebooks, "load_captchas", lambda: SimpleNamespace(source="synthetic", contents="two images"))
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / "ocrlib.py").write_text(STAND_IN)  # kernels and the search for data start in this folder
     return tmp_path / "notebooks"
 
 
-def write(folder: Path, name: str, *sources: str) -> bytes:
+def write(folder: Path, name: str, *sources: str, **facts: object) -> bytes:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A title")])
     notebook.cells += [nbformat.v4.new_code_cell(source) for source in sources]
+    if facts:
+        notebook.metadata["ocrlib"] = facts
     nbformat.write(notebook, folder / name)
     return (folder / name).read_bytes()
 
 
-def execute(folder: Path, *arguments: str) -> None:
-    run_notebooks.main(list(arguments), folder=folder, build=folder.parent / "build")
+def execute(folder: Path, *beginnings: str) -> None:
+    run_notebooks.main(beginnings, folder=folder, aside=folder.parent / "build")
 
 
 def outputs(path: Path) -> list[str]:
     cells = nbformat.read(path, as_version=4).cells
     return ["".join(output.get("text", "") for output in cell.outputs) for cell in cells if cell.cell_type == "code"]
-
-
-def test_replaces_notebooks_under_the_full_budget(folder, capsys) -> None:
-    write(folder, "01_a.ipynb", "kept = 1", "import os\nprint(os.path.basename(os.getcwd()))")
-    write(folder, "02_b.ipynb", "print('kept' in globals())", r"print('1 %\r50 %\r100 %')")
-    execute(folder)
-    assert outputs(folder / "01_a.ipynb") == ["", "notebooks\n"]
-    assert outputs(folder / "02_b.ipynb") == ["False\n", "100 %\n"]  # a fresh kernel; a bar as it is seen in the end
-    facts = nbformat.read(folder / "02_b.ipynb", as_version=4).metadata["ocrlib"]
-    assert (facts["budget"], facts["data"], len(facts["cell_seconds"])) == ("full", "synthetic", 2)
-    said = capsys.readouterr().out
-    assert "NO REAL IMAGES" in said
-    assert said.index("[1/2] 01_a: done") < said.index("[2/2] 02_b: done") < said.index("All done")
 
 
 BAR = r"""
@@ -63,57 +56,53 @@ for done in range(3):
 """
 
 
-def test_a_bar_redrawn_between_updates_of_a_figure_is_stored_once(folder) -> None:
-    write(folder, "01_a.ipynb", BAR)
+def test_replaces_notebooks_under_the_full_budget(folder, capsys):
+    write(folder, "01_a.ipynb", "kept = 1", "import os, sys\nprint(os.path.basename(os.getcwd()), sys.executable)")
+    write(folder, "02_b.ipynb", "print('kept' in globals())", BAR)
     execute(folder)
-    assert outputs(folder / "01_a.ipynb") == ["2 of 2"]
+    assert outputs(folder / "01_a.ipynb") == ["", f"notebooks {sys.executable}\n"]
+    assert outputs(folder / "02_b.ipynb") == ["False\n", "2 of 2"]  # a fresh kernel; a bar as it is seen in the end
+    facts = nbformat.read(folder / "02_b.ipynb", as_version=4).metadata["ocrlib"]
+    assert (facts["budget"], facts["data"], len(facts["cell_seconds"])) == ("full", "synthetic", 2)
+    said = capsys.readouterr().out
+    assert "NO REAL IMAGES" in said and said.index("[1/2] 01_a: done") < said.index("[2/2] 02_b: done")
 
 
-def test_a_training_that_was_loaded_keeps_the_time_it_took(folder) -> None:
-    write(folder, "02_b.ipynb", "print('Going on from runs/b.pt: 2 of 2 epochs were done.')", "print('anything else')")
-    notebook = nbformat.read(folder / "02_b.ipynb", as_version=4)
-    notebook.metadata["ocrlib"] = {"budget": "full", "data": "synthetic", "cell_seconds": [370.0, 50.0]}
-    nbformat.write(notebook, folder / "02_b.ipynb")
+def test_leaves_notebooks_alone_under_the_smoke_budget(folder, monkeypatch):
+    monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
+    before = write(folder, "01_a.ipynb", "print(1)")
+    execute(folder)
+    assert (folder / "01_a.ipynb").read_bytes() == before
+    assert outputs(folder.parent / "build" / "01_a.ipynb") == ["1\n"]
+
+
+def test_a_training_that_was_loaded_keeps_the_time_it_took(folder):
+    sources = ["print('Going on from runs/b.pt: 2 of 2 epochs were done.')", "print('anything else')"]
+    write(folder, "02_b.ipynb", *sources, budget="full", data="synthetic", cell_seconds=[370.0, 50.0])
     execute(folder)
     loaded, other = nbformat.read(folder / "02_b.ipynb", as_version=4).metadata["ocrlib"]["cell_seconds"]
     assert loaded == 370.0 and other < 50.0
 
 
-def test_leaves_notebooks_alone_under_the_smoke_budget(folder, monkeypatch, capsys) -> None:
-    monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
-    monkeypatch.setenv("STAND_IN_SOURCE", "real")
-    before = write(folder, "01_a.ipynb", "print(1)")
-    execute(folder)
-    assert (folder / "01_a.ipynb").read_bytes() == before
-    assert outputs(folder.parent / "build" / "notebooks" / "01_a.ipynb") == ["1\n"]
-    said = capsys.readouterr().out
-    assert "REAL IMAGES: two images" in said
-    assert "executed copies go to" in said
-
-
-def test_says_which_cell_failed_and_keeps_what_was_run(folder, capsys) -> None:
+def test_a_notebook_that_fails_is_kept_and_told(folder):
     before = write(folder, "01_a.ipynb", "print('before')", "colour = 'red'\nint(colour)", "print('after')")
     write(folder, "02_b.ipynb", "print('never')")
     with pytest.raises(SystemExit) as ended:
         execute(folder)
-    assert ended.value.code == 1
     assert (folder / "01_a.ipynb").read_bytes() == before
-    assert outputs(folder.parent / "build" / "notebooks" / "01_a.ipynb") == ["before\n", "", ""]
-    said = capsys.readouterr().out
-    for words in ["01_a.ipynb, cell 2 of 3", "int(colour)", "ValueError: invalid literal", "01_a.ipynb is as it was"]:
-        assert words in said
-    assert "02_b" not in said
+    assert outputs(folder.parent / "build" / "01_a.ipynb") == ["before\n", "", ""]
+    for words in ["FAILED: 01_a.ipynb, cell 2 of 3", "    int(colour)", "ValueError: invalid literal", "01_a.ipynb is as it was"]:
+        assert words in ended.value.code  # a text: the exit status is 1
+    assert outputs(folder / "02_b.ipynb") == [""]
 
 
-def test_says_that_a_kernel_died(folder, capsys) -> None:
+def test_says_that_a_kernel_died(folder):
     write(folder, "01_a.ipynb", "import os\nos._exit(1)")
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit, match="(?s)01_a.ipynb, cell 1 of 1.*Kernel died"):
         execute(folder)
-    assert ended.value.code == 1
-    assert "The kernel died" in capsys.readouterr().out
 
 
-def test_runs_the_named_notebooks_only(folder) -> None:
+def test_runs_the_named_notebooks_only(folder):
     write(folder, "01_a.ipynb", "print(1)")
     write(folder, "02_b.ipynb", "print(2)")
     execute(folder, "02")
@@ -122,43 +111,42 @@ def test_runs_the_named_notebooks_only(folder) -> None:
         execute(folder, "07")
 
 
-def test_stops_before_the_first_notebook_when_the_images_cannot_be_loaded(folder, monkeypatch) -> None:
-    monkeypatch.delenv("STAND_IN_SOURCE")
-    before = write(folder, "01_a.ipynb", "print(1)")
-    with pytest.raises(SystemExit, match="Nothing was run"):
-        execute(folder)
+TRAINING = """
+import time
+from tqdm import tqdm
+for epoch in tqdm(range(600), desc="CRNN", mininterval=0):
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a terminal of Unix")
+def test_shows_the_epoch_and_stops_at_once(folder):
+    """In a terminal: the bar ends in the training's own; Ctrl-C ends all, with nothing left running or half written."""
+    import fcntl
+    import pty
+    import termios
+
+    before = write(folder, "01_a.ipynb", "print('before')", TRAINING)
+    code = f"""
+from pathlib import Path; from types import SimpleNamespace; import run_notebooks
+run_notebooks.load_captchas = lambda: SimpleNamespace(source="synthetic", contents="two images")
+run_notebooks.main([], Path({str(folder)!r}), Path({str(folder.parent / "build")!r}))
+"""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 120, 0, 0))  # lines and columns
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TOOLS), str(TOOLS.parent)])}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    seen, ends = "", time.monotonic() + 60
+    while "1 of 2 cells" not in seen or "/600" not in seen.rpartition("CRNN:")[2]:
+        assert time.monotonic() < ends, seen
+        seen += os.read(ours, 10_000).decode()
+    [kernel] = psutil.Process(process.pid).children()
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130 and time.monotonic() - began < 10
+    assert not kernel.is_running()
+    assert "Stopped in 01_a.ipynb, cell 2 of 2" in os.read(ours, 10_000).decode().replace("\r", "")
     assert (folder / "01_a.ipynb").read_bytes() == before
-
-
-def test_shows_the_epoch_that_training_wrote_down(folder, tmp_path) -> None:
-    write(folder, "01_a.ipynb", "1", "2")
-    progress = tmp_path / "progress.json"
-    run = Run([folder / "01_a.ipynb"], folder, folder, progress, {"budget": "full", "data": "real"})
-    run.cells = 2
-    assert run.line() == "[1/1] 01_a, cell 1 of 2"
-    progress.write_text('{"title": "CRNN", "epoch": 0, "epochs": 20, "seconds_left": null}')
-    assert run.line() == "[1/1] 01_a, cell 1 of 2 | CRNN: epoch 0 of 20"
-    progress.write_text('{"title": "CRNN", "epoch": 3, "epochs": 20, "seconds_left": 100.0}')
-    assert run.line() == "[1/1] 01_a, cell 1 of 2 | CRNN: epoch 3 of 20, 2 min left"
-
-
-def test_half_written_progress_is_no_progress(tmp_path) -> None:
-    assert read_progress(tmp_path / "none") is None
-    (tmp_path / "half").write_text('{"title": "CR')
-    assert read_progress(tmp_path / "half") is None
-
-
-def test_estimates_from_recorded_times_and_this_machines_pace() -> None:
-    estimate = Estimate([[20.0, 40.0], [100.0]])
-    assert estimate.seconds_left(0, 0, elapsed=5, training_left=None) == 155
-    estimate.cell_done(0, 0, seconds=40)  # half as fast as recorded
-    assert estimate.seconds_left(0, 1, elapsed=10, training_left=None) == 70 + 200
-    assert estimate.seconds_left(1, 0, elapsed=500, training_left=None) == 0
-    # Training knows better than the record: 10 s + 170 s instead of 40 s, so the pace is (40 + 180) / (20 + 40).
-    assert estimate.seconds_left(0, 1, elapsed=10, training_left=170) == pytest.approx(170 + 100 * 220 / 60)
-    assert Estimate([[1.0], None]).seconds_left(0, 0, elapsed=0, training_left=None) is None
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (3900, "1 h 05 min")])
-def test_seconds_in_words(seconds, words) -> None:
-    assert describe_seconds(seconds) == words
+    assert outputs(folder.parent / "build" / "01_a.ipynb")[0] == "before\n"
+    assert sorted(path.name for path in folder.parent.rglob("*") if path.is_file()) == ["01_a.ipynb", "01_a.ipynb"]

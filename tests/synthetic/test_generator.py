@@ -1,5 +1,6 @@
 """The generator: the same images for a seed, and each step of kaptcha's method by itself."""
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import pytest
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
-from ocrlib.synthetic import generator
 from ocrlib.synthetic.generator import (
     HEIGHT,
     SYMBOLS,
@@ -16,11 +16,11 @@ from ocrlib.synthetic.generator import (
     SyntheticCaptchas,
     draw_glyphs,
     draw_symbols,
+    generator,
     random_text,
     render_captcha,
     symbol_middles,
 )
-from pillow_versions import FINGERPRINT, fingerprint
 
 
 def pixels(image: Image.Image) -> np.ndarray:
@@ -203,8 +203,11 @@ def test_packages_that_are_slow_to_import_are_imported_only_where_they_are_used(
 
 
 def test_the_same_seed_gives_the_pixels_it_always_gave():
-    """Pillow 10.3 to 13.0 give these pixels; `python tools/pillow_versions.py` installs each of them and checks."""
-    assert fingerprint() == FINGERPRINT
+    """Pillow draws and bends them. Versions 10.3 to 13.0 were tried: all give the same pixels."""
+    digest = hashlib.sha256()
+    for image, _ in SyntheticCaptchas(200, seed=3):
+        digest.update(image.tobytes())
+    assert digest.hexdigest()[:16] == "7df29de2a0aff162"
 
 
 @pytest.mark.parametrize("text", ["d", "mn25y"])

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from ocrlib.synthetic import noise_curves
-from ocrlib.synthetic.generator import HEIGHT, WIDTH
+from ocrlib.synthetic.generator import HEIGHT, WIDTH, noise_curves
 
 
 def test_a_straight_curve_is_a_straight_line_with_square_ends():

@@ -1,0 +1,96 @@
+"""Notebooks in JupyterLab, as readers run them. `make browser-test` asks for this; plain pytest passes it over.
+
+nbval sees what a kernel answers; this sees what JupyterLab makes of it: widgets, figures, a live plot that moves.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+
+from tasks import ROOT
+
+pytest.importorskip("pytest_playwright", reason="pytest-playwright is missing: `make browser-test` installs it.")
+CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="neither Chromium nor Chrome is here: sudo apt install chromium")
+FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
+VARIABLES = {"OCRLIB_BUDGET": "smoke", "OCRLIB_DOWNLOAD": "0", "OCRLIB_RUNS": "", "JUPYTER_PREFER_ENV_PATH": "1"}
+ERROR = "[data-mime-type='application/vnd.jupyter.error']"
+LAST_PROMPT = "[...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].at(-1).textContent"
+END = f'document.querySelector("{ERROR}") || /\\d/.test({LAST_PROMPT})'
+# Each picture that a cell shows while it runs: its place in the notebook, and the picture.
+WATCH = """() => {
+    window.seen = {};
+    setInterval(() => document.querySelectorAll('.jp-Notebook .jp-Cell').forEach((cell, place) => {
+        if (cell.querySelector('.jp-InputPrompt')?.textContent.includes('*'))
+            cell.querySelectorAll('.jp-OutputArea img').forEach(image => (window.seen[place] ??= new Set()).add(image.src));
+    }), 50);
+}"""
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args():
+    return {"executable_path": CHROMIUM, "args": [*FLAGS.split(), "--disable-sync"]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Copies of the notebooks without outputs: what is seen then was made now."""
+    folder = shutil.copytree(
+        ROOT / "notebooks", tmp_path_factory.mktemp("lab") / "notebooks", ignore=shutil.ignore_patterns(".*", "runs")
+    )
+    for path in folder.glob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.update(outputs=[], execution_count=None)
+        nbformat.write(notebook, path)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lab(folder):
+    """The address of a notebook in a JupyterLab in that folder, for `str.format`; the settings are its own."""
+    home, token = folder.parent / "home", secrets.token_hex()
+    settings = home / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps({"windowingMode": "none"}))  # cells out of view stay in the page
+    own = {f"JUPYTER_{name}_DIR": str(home / name) for name in ["CONFIG", "DATA", "RUNTIME"]}
+    own |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home), "IPYTHONDIR": str(home)}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root"]
+    server = subprocess.Popen(command, cwd=folder, env={**os.environ, **VARIABLES, **own, "JUPYTER_TOKEN": token})
+    ends = time.monotonic() + 120
+    while not (found := list((home / "RUNTIME").glob("jpserver-*.json"))):
+        assert server.poll() is None and time.monotonic() < ends, "JupyterLab did not start; its lines are above"
+        time.sleep(0.2)
+    port = json.loads(found[0].read_text())["port"]
+    # Each notebook has a workspace of its own, in which nothing else is open.
+    yield f"http://127.0.0.1:{port}/lab/workspaces/{{0}}/tree/{{0}}.ipynb?token={token}"
+    server.terminate()
+    server.wait(timeout=60)
+
+
+@pytest.mark.parametrize("name, live_plots, widgets", [("00_start_here", 0, 1), ("03_modified_crnn", 1, 0)])
+def test_a_notebook_runs_to_its_end(name, live_plots, widgets, folder, lab, page):
+    page.set_viewport_size({"width": 1400, "height": 3000})
+    page.goto(lab.format(name), timeout=120_000)
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=120_000)
+    page.wait_for_function("document.querySelector('.jp-Toolbar-kernelName')?.textContent.startsWith('Python')", timeout=120_000)
+    page.evaluate(WATCH)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    # Cells run one after another, and none after an error: the end is an error, or a number at the last one.
+    page.wait_for_function(END, timeout=600_000)
+    page.wait_for_timeout(3000)  # widgets are drawn after the kernel has answered
+    page.screenshot(path=ROOT / "build" / "browser" / f"{name}.png")
+    assert page.locator(ERROR).all_inner_texts() == []
+    moved = page.evaluate("Object.values(window.seen).map(pictures => pictures.size)")
+    assert sum(count >= 2 for count in moved) >= live_plots, f"pictures seen in each cell while it ran: {moved}"
+    drawn = page.locator(".jp-OutputArea .jupyter-widgets:visible").count()
+    assert drawn >= widgets and page.get_by_text("Error displaying widget").count() == 0

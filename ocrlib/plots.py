@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 from tqdm import tqdm
@@ -35,6 +36,7 @@ LOOK = {
     "ytick.labelcolor": BLACK, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
     "grid.color": "#DDDDDD", "legend.frameon": True, "legend.facecolor": "white", "legend.edgecolor": "none",
 }  # fmt: skip
+BESIDE = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}  # for a legend on the right of the axes
 DPI = 90  # sharp enough on a screen, and a notebook of twenty figures stays under 2 MB
 styled = matplotlib.rc_context(LOOK)
 
@@ -52,9 +54,9 @@ class Figure(MatplotlibFigure):
     what it shows, for readers who cannot see it.
     """
 
-    def __init__(self, width: float, height: float, alt: str) -> None:
-        """Size in inches."""
-        super().__init__(figsize=(width, height), dpi=DPI)
+    def __init__(self, width: float, height: float, alt: str, layout: str = "tight") -> None:
+        """Size in inches; "none" for ``layout`` where every axes has its fixed place."""
+        super().__init__(figsize=(width, height), dpi=DPI, layout=layout)
         self.alt = alt
 
     def bundle(self, png: bytes | None = None) -> tuple[dict[str, bytes | str], dict[str, dict[str, str]]]:
@@ -75,6 +77,15 @@ class Figure(MatplotlibFigure):
         display(data, metadata=metadata, raw=True)
 
 
+def finished(ax: Axes, grid: str = "both", legend: dict[str, object] | None = None, **settings: object) -> Figure:
+    """The figure of ``ax``, which gets ``settings``, grid lines for an axis, and a legend if there are settings for one."""
+    ax.set(**settings)
+    ax.grid(True, axis=grid)
+    if legend is not None:
+        ax.legend(**legend)
+    return ax.figure
+
+
 class LossFigure(Figure):
     """Train loss a step and test loss an epoch, side by side; built once, then `draw_history` only moves the lines.
 
@@ -83,7 +94,7 @@ class LossFigure(Figure):
 
     @styled
     def __init__(self, loss_name: str, title: str | None = None, from_epoch: int = 0) -> None:
-        super().__init__(9.6, 3.3, f"{title + ': ' if title else ''}{loss_name} on the training and the test set")
+        super().__init__(9.6, 3.3, f"{title + ': ' if title else ''}{loss_name} on the training and the test set", layout="none")
         self.from_epoch = from_epoch
         left, right = self.subplots(1, 2)
         # Everything has its fixed place: making matplotlib find the places anew would double the time of each redraw.
@@ -101,7 +112,7 @@ class LossFigure(Figure):
         self.raw = left.plot([], [], color=PALE, linewidth=0.8, label="each step")[0]
         self.mean = left.plot([], [], color=BLUE, linewidth=1.8, label="mean")[0]
         self.test = right.plot([], [], color=RED, linewidth=1.8, marker="o", markersize=3.5, label="test")[0]
-        self.keys = [ax.legend(loc="upper right", borderaxespad=0.1).get_texts() for ax in (left, right)]
+        self.keys = [key for ax in self.axes for key in ax.legend(loc="upper right", borderaxespad=0.1).get_texts()]
         self.draw_history(History())
 
     @styled
@@ -115,20 +126,13 @@ class LossFigure(Figure):
         self.raw.set_data(first + 1 + np.arange(len(train)), train)
         self.mean.set_data(first + window + np.arange(len(mean)), mean)
         self.test.set_data(self.from_epoch + 1 + np.arange(len(test)), test)
-        names = [f"each step: {_last(train)}", f"mean of {window} steps: {_last(mean)}"], [f"test: {_last(test)}"]
-        for key, texts in zip(self.keys, names):
-            for artist, text in zip(key, texts):
-                artist.set_text(text)
+        for key, name, values in zip(self.keys, ("each step", f"mean of {window} steps", "test"), (train, mean, test)):
+            key.set_text(f"{name}: {values[-1]:.3g}" if len(values) else f"{name}: none yet")
         # The first losses are so high that they would press the rest flat: the mean decides, once it is one. Room for the legend.
         steady = mean if len(mean) else train
-        for ax, end, values in zip(self.axes, (first + len(train), self.from_epoch + len(test)), (steady, test)):
-            begin = first if ax is self.axes[0] else self.from_epoch
-            ax.set_xlim(begin + 0.5, max(end, begin + 5) + 0.5)
+        for ax, begin, count, values in zip(self.axes, (first, self.from_epoch), (len(train), len(test)), (steady, test)):
+            ax.set_xlim(begin + 0.5, begin + max(count, 5) + 0.5)
             ax.set_ylim(0, 1.5 * (values[np.isfinite(values)].max(initial=0) or 0.8))
-
-
-def _last(values: np.ndarray) -> str:
-    return f"{values[-1]:.3g}" if len(values) else "none yet"
 
 
 class LivePlot:
@@ -140,7 +144,7 @@ class LivePlot:
 
     def __init__(self, loss_name: str, title: str | None = None, from_epoch: int = 0) -> None:
         self.loss_name, self.title = loss_name, title
-        self._history: History | None = None  # the latest, which `close` may still have to draw
+        self._history = History()  # the latest, which `close` may still have to draw
         self._printed = from_epoch
         self._drawn = (0, 0)  # steps and epochs in the picture
         self._figure = None
@@ -172,10 +176,9 @@ class LivePlot:
         self._figure = None
 
     def _draw(self) -> None:
-        history = self._history
-        size = (len(history.train_loss), history.epochs) if history else self._drawn
+        size = len(self._history.train_loss), self._history.epochs
         if size != self._drawn:
-            self._figure.draw_history(history)
+            self._figure.draw_history(self._history)
             data, metadata = self._figure.bundle()
             self._handle.update(data, metadata=metadata, raw=True)
             self._drawn = size
@@ -200,45 +203,46 @@ def plot_losses(history: History, loss_name: str, from_epoch: int = 0) -> Figure
     return figure
 
 
-def image_grid(images: Sequence[Tensor], columns: int, title: str, size: float = 2.0) -> tuple[Figure, Axes]:
-    """Images ``(1, H, W)`` row by row, in one Axes where cell (row, column) has its corner at (column, row).
+@styled
+def plot_images(
+    images: Iterable[Tensor], title: str, captions: Sequence[str] = (), columns: int = 3, size: float = 3.0
+) -> Figure:
+    """Images ``(1, H, W)`` row by row, each with its caption above it if there are any; ``size`` inches a column.
 
-    ``size`` is a cell's width in inches.
+    Raises ``ValueError`` for another number of captions than images.
     """
+    images = list(images)
+    if captions and len(captions) != len(images):
+        raise ValueError(f"Each image needs a caption, got {len(captions)} captions for {len(images)} images.")
     rows = max(-(-len(images) // columns), 1)
-    tall = 0.2 + 0.275 * size  # inches, of a cell
+    tall = 0.2 + 0.275 * size  # inches, of a row
     height = tall * rows + 0.35
-    figure = Figure(size * columns, height, title)
-    # One Axes for all: fifty of their own take seconds. Each image is about 4:1 like the published 200x50 pixels, so that
-    # letters look the same at whatever width a network read them; above it there is room for a caption.
+    figure = Figure(size * columns, height, title, layout="none")
+    # One Axes for all: fifty of their own take seconds. Cell (row, column) has its corner at (column, row). Each image is about
+    # 4:1 like the published 200x50 pixels, so that letters look the same at whatever width a network read them.
     ax = figure.add_axes((0.01, 0.0, 0.99, tall * rows / height))
     ax.set_axis_off()
-    top = 0.225 / tall
     for i, image in enumerate(images):
         row, column = divmod(i, columns)
-        pixels = image.squeeze(0).cpu().numpy()
-        ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(column, column + 0.94, row + 0.94, row + top), aspect="auto")
+        extent = (column, column + 0.94, row + 0.94, row + 0.225 / tall)  # room for a caption above
+        ax.imshow(image.squeeze(0).cpu().numpy(), cmap="gray", vmin=0, vmax=255, extent=extent, aspect="auto")
     ax.set(xlim=(0, columns), ylim=(rows, 0))
     figure.suptitle(title, x=0.01, y=1 - 0.1 / height, ha="left", va="top")
-    return figure, ax
+    for image, text in zip(ax.images, captions):
+        _caption(image, text)
+    return figure
 
 
-def caption(ax: Axes, i: int, columns: int, text: str, **style: object) -> None:
-    """Write above image ``i`` of an `image_grid`."""
-    row, column = divmod(i, columns)
-    top = ax.images[i].get_extent()[3] - row
-    ax.text(column, row + top - 0.04, text, family="DejaVu Sans Mono", fontsize=9, va="baseline", **style)
+def _caption(image: AxesImage, text: str, **style: object) -> None:
+    left, _, _, top = image.get_extent()
+    image.axes.text(left, top - 0.04, text, family="DejaVu Sans Mono", fontsize=9, va="baseline", **style)
 
 
-@styled
 def plot_samples(captchas: Captchas, n: int = 12, columns: int = 4) -> Figure:
     """``n`` images, spread evenly over the data set, each with its text."""
     chosen = np.unique(np.linspace(0, len(captchas) - 1, min(n, len(captchas))).round().astype(int)).tolist()
     title = f"{len(chosen)} of {len(captchas):,} images ({captchas.source}), each with its text"
-    figure, ax = image_grid([captchas.images[i] for i in chosen], columns, title)
-    for cell, i in enumerate(chosen):
-        caption(ax, cell, columns, captchas.texts[i])
-    return figure
+    return plot_images(captchas.images[chosen], title, [captchas.texts[i] for i in chosen], columns, size=2.0)
 
 
 @styled
@@ -249,16 +253,15 @@ def plot_mistakes(report: Report, columns: int = 5, limit: int = 100) -> Figure:
         figure = Figure(6.0, 0.8, "no misread image")
         figure.text(0.5, 0.5, f"No mistake: all {report.images:,} images were read correctly.", ha="center", va="center")
         return figure
-    columns = min(columns, max(len(mistakes), 3))
     shown = f"the first {limit} of " if limit < len(report.mistakes) else ""
     title = f"{shown}{len(report.mistakes)} misread of {report.images:,} images: predicted/true and CER"
-    figure, ax = image_grid([mistake.image for mistake in mistakes], columns, title)
-    for i, mistake in enumerate(mistakes):
+    figure = plot_images([mistake.image for mistake in mistakes], title, columns=min(columns, max(len(mistakes), 3)), size=2.0)
+    for image, mistake in zip(figure.axes[0].images, mistakes):
         pairs = align(mistake.predicted, mistake.true)
         # Two texts of one fixed width lie on each other: the right symbols, and the wrong ones with a line under them.
         cells = [(p, p != t) for p, t in pairs if p] + [("/", False)] + [(t, p != t) for p, t in pairs if t]
         right = "".join(" " if wrong else symbol for symbol, wrong in cells)
-        caption(ax, i, columns, f"{right}  CER {mistake.cer:.2f}")
-        caption(ax, i, columns, "".join(symbol if wrong else " " for symbol, wrong in cells), color=RED, weight="bold")
-        caption(ax, i, columns, "".join("_" if wrong else " " for _, wrong in cells), color=RED)
+        _caption(image, f"{right}  CER {mistake.cer:.2f}")
+        _caption(image, "".join(symbol if wrong else " " for symbol, wrong in cells), color=RED, weight="bold")
+        _caption(image, "".join("_" if wrong else " " for _, wrong in cells), color=RED)
     return figure

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ocrlib import plots as live
 from ocrlib.evaluation import History
-from ocrlib.plots import BLACK, RED, Figure, LivePlot, in_ipython, plot_losses, plot_mistakes, plot_samples
+from ocrlib.plots import BLACK, RED, Figure, LivePlot, in_ipython, plot_images, plot_losses, plot_mistakes, plot_samples
 from ocrlib.studies.exploration import (
     plot_ink,
     plot_lengths,
@@ -61,8 +61,7 @@ def test_losses_are_titled_labelled_and_end_on_the_last_value():
     left, right = figure.axes
     assert "CTC loss" in left.get_title() and "CTC loss" in right.get_title()
     assert "step" in left.get_xlabel() and "epoch" in right.get_xlabel() and "nats" in left.get_ylabel()
-    said = [[text.get_text() for text in key] for key in figure.keys]
-    assert said == [["each step: 1", "mean of 10 steps: 1.46"], ["test: 1"]]
+    assert [key.get_text() for key in figure.keys] == ["each step: 1", "mean of 10 steps: 1.46", "test: 1"]
     assert list(right.lines[0].get_ydata()) == run.test_loss and list(right.lines[0].get_xdata()) == [1, 2, 3, 4]
     assert list(left.lines[0].get_ydata()) == run.train_loss
     assert left.lines[1].get_xdata()[10] == 20  # the mean of steps 11 to 20 stands at the last of them
@@ -96,6 +95,16 @@ def test_samples_are_spread_over_the_set():
     assert [int(image.get_array()[0, 0]) for image in ax.images] == [0, 80, 160, 240]
     assert "4 of 25" in title(figure) and "real" in title(figure)
     assert len(plot_samples(captchas(["a", "b"]), n=12).axes[0].images) == 2
+
+
+def test_each_image_has_its_caption():
+    data = captchas("abcd")
+    [ax] = plot_images(data.images, "four images", ["one", "two", "three", "four"]).axes
+    assert words(ax) == ["one", "two", "three", "four"] and len(ax.images) == 4
+    assert ax.texts[3].get_position()[0] == 0 and np.floor(ax.texts[3].get_position()[1]) == 1, "the fourth begins a row"
+    assert words(plot_images(data.images, "four images").axes[0]) == []
+    with pytest.raises(ValueError, match="1 captions for 4 images"):
+        plot_images(data.images, "four images", ["one"])
 
 
 def test_pairs_lie_side_by_side():

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ocrlib.ctc.alignments import collapse, flow, lattice_rows, posterior
 from ocrlib.ctc.decoding import ReliabilityBin
-from ocrlib.plots import BLACK, BLUE, RED, SKY, Figure, styled
+from ocrlib.evaluation import moving_average
+from ocrlib.plots import BLACK, BLUE, RED, SKY, Figure, finished, styled
 from ocrlib.texts import Alphabet
 
 GREY = "#999999"  # the blank
@@ -43,8 +44,8 @@ def plot_lattice(log_probs: Tensor, text: str, alphabet: Alphabet) -> Figure:
     rows = lattice_rows(target, alphabet.blank)
     at, moves = posterior(log_probs, target).numpy(), flow(log_probs, target).numpy()  # (T, S), (T - 1, S, S)
     steps = len(at)
-    figure = Figure(min(1.4 + 0.55 * steps, 9.6), 1.2 + 0.3 * len(rows), f"lattice of {steps} steps for {text}, with its paths")
-    ax = figure.subplots()
+    alt = f"lattice of {steps} steps for {text}, with its paths"
+    ax = Figure(min(1.4 + 0.55 * steps, 9.6), 1.2 + 0.3 * len(rows), alt).subplots()
     colours = np.where(np.array(rows) == alphabet.blank, GREY, BLUE)
     t, start, end = np.nonzero(moves > 0)
     lines = np.stack([np.stack([t, start], 1), np.stack([t + 1, end], 1)], 1)  # (lines, 2 ends, x and y)
@@ -55,25 +56,18 @@ def plot_lattice(log_probs: Tensor, text: str, alphabet: Alphabet) -> Figure:
     ax.set(xlim=(-0.6, steps - 0.4), ylim=(len(rows) - 0.4, -0.6), xlabel="time step", ylabel="symbol or blank")
     ax.set_title(f"paths of {steps} steps that spell {text}", loc="left")
     ax.xaxis.get_major_locator().set_params(integer=True)
-    figure.tight_layout()
-    return figure
+    return ax.figure
 
 
-def _add_image(figure: Figure, image: Tensor, place: tuple[float, ...], limits: tuple[float, float]) -> None:
-    """Show an image ``(1, H, W)`` at ``place`` (left, bottom, width, height, as shares of the figure), x in pixels."""
-    ax, (height, width) = figure.add_axes(place), image.shape[-2:]
+def _show_image(ax: Axes, image: Tensor) -> None:
+    height, width = image.shape[-2:]
     ax.imshow(image[0].cpu().numpy(), cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0), aspect="auto")
-    ax.set_xlim(limits)
     ax.set_axis_off()
 
 
 @styled
 def plot_classes(
-    panels: Mapping[str, Tensor],
-    alphabet: Alphabet,
-    image: Tensor | None = None,
-    centres: Sequence[float] | None = None,
-    title: str = "",
+    panels: Mapping[str, Tensor], alphabet: Alphabet, image: Tensor | None = None, centres: Sequence[float] = (), title: str = ""
 ) -> Figure:
     """Named shares ``(T, C)`` of the classes at each time step, one panel under the other. Negative values are red.
 
@@ -86,31 +80,30 @@ def plot_classes(
     largest[alphabet.blank] = torch.inf
     chosen = [index for index in largest.argsort(descending=True, stable=True)[:12].tolist() if largest[index] > 0.05]
     shown = sorted(chosen, key=lambda index: (index == alphabet.blank, index))  # the blank last
-    x = np.arange(steps) if centres is None else np.asarray(centres) + 0.5  # pixel x reaches from x to x + 1
+    x = np.arange(steps) if image is None else np.asarray(centres) + 0.5  # pixel x reaches from x to x + 1
     edges = np.concatenate([[x[0] - (x[1] - x[0]) / 2], (x[1:] + x[:-1]) / 2, [x[-1] + (x[-1] - x[-2]) / 2]])
-    limits = (edges[0], edges[-1]) if image is None else (min(edges[0], 0), max(edges[-1], image.shape[-1]))
-    # Heights in inches: of a panel, of the image, of all of these with the axis below, of the figure with the title.
-    tall, above = 0.17 * len(shown) + 0.36, 0.0 if image is None else 8.4 * image.shape[-2] / image.shape[-1] + 0.1
-    top = 0.54 + above + len(shares) * tall
-    height = top + 0.08 + 0.3 * bool(title)
-    figure = Figure(9.6, height, f"{title + ': ' if title else ''}{' and '.join(panels)} at each of {steps} time steps")
-    figure.suptitle(title, x=0.06, y=1 - 0.08 / height, ha="left", va="top")
+    heights = [0.17 * len(shown)] * len(shares)  # inches, as all lengths here
     if image is not None:
-        _add_image(figure, image, (0.06, (top - above + 0.1) / height, 0.875, (above - 0.1) / height), limits)
-        top -= above
-    for name, panel in zip(panels, shares):
-        ax = figure.add_axes((0.06, (top - tall + 0.08) / height, 0.875, (tall - 0.32) / height))
+        heights.insert(0, 8.4 * image.shape[-2] / image.shape[-1])
+    alt = f"{title + ': ' if title else ''}{' and '.join(panels)} at each of {steps} time steps"
+    above, between = 0.3 * bool(title) + (0.3 if image is None else 0.06), 0.32
+    height = above + sum(heights) + between * (len(heights) - 1) + 0.5
+    figure = Figure(9.6, height, alt, layout="none")
+    figure.subplots_adjust(left=0.06, right=0.935, bottom=0.5 / height, top=1 - above / height, hspace=between / np.mean(heights))
+    figure.suptitle(title, x=0.06, y=1 - 0.08 / height, ha="left", va="top")
+    axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    if image is not None:
+        _show_image(axes[0], image)
+    for ax, name, panel in zip(axes[-len(shares) :], panels, shares):
         colours, ticks = (_CHANGE, (-1, 0, 1)) if (panel < -1e-6).any() else (_SHARE, (0, 0.5, 1))
         mesh = ax.pcolormesh(edges, np.arange(len(shown) + 1) - 0.5, panel[:, shown].T.numpy(), cmap=colours,
                              vmin=ticks[0], vmax=1, edgecolors="#EEEEEE", linewidth=0.5)  # fmt: skip
-        beside = figure.add_axes((0.95, ax.get_position().y0, 0.01, ax.get_position().height))
-        figure.colorbar(mesh, cax=beside, ticks=ticks)  # longer numbers would be cut off
+        figure.colorbar(mesh, cax=ax.inset_axes((1.015, 0, 0.012, 1)), ticks=ticks)
         _label_rows(ax, shown, alphabet)
-        ax.set(xlim=limits, ylim=(len(shown) - 0.5, -0.5))
+        ax.invert_yaxis()
         ax.set_title(name, loc="left", pad=3)
-        ax.tick_params(length=0, labelbottom=panel is shares[-1])
-        top -= tall
-    ax.set_xlabel("time step" if centres is None else "x (pixels); each column of cells is a time step")
+        ax.tick_params(length=0)
+    ax.set_xlabel("time step" if image is None else "x (pixels); each column of cells is a time step")
     return figure
 
 
@@ -124,13 +117,14 @@ def plot_snapshots(
     does so, cross-entropy does not.
     """
     x, width = np.asarray(centres) + 0.5, image.shape[-1]
-    above, tall = 6.8 * image.shape[-2] / width, 0.52  # inches: the image, a row
-    height = above + tall * len(logits) + 0.62
-    figure = Figure(9.6, height, f"an image, and what the network says of it after {', '.join(map(str, logits))} training steps")
-    limits = (min(x[0] - 2, 0), max(x[-1] + 2, width))
-    _add_image(figure, image, (0.15, 1 - (above + 0.05) / height, 6.8 / 9.6, above / height), limits)
-    for i, (step, values) in enumerate(logits.items()):
-        ax = figure.add_axes((0.15, 1 - (above + 0.15 + tall * (i + 1)) / height, 6.8 / 9.6, (tall - 0.1) / height))
+    heights = [6.8 * image.shape[-2] / width, *[0.42] * len(logits)]  # inches
+    height = sum(heights) + 0.1 * len(logits) + 0.62
+    alt = f"an image, and what the network says of it after {', '.join(map(str, logits))} training steps"
+    figure = Figure(9.6, height, alt, layout="none")
+    figure.subplots_adjust(left=0.15, right=0.86, bottom=0.52 / height, top=1 - 0.1 / height, hspace=0.1 / np.mean(heights))
+    above, *rows = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    _show_image(above, image)
+    for ax, (step, values) in zip(rows, logits.items()):
         shares = values.float().softmax(1)
         ax.fill_between(x, shares[:, alphabet.blank].numpy(), step="mid", color="#DDDDDD")
         shares[:, alphabet.blank] = -1  # so that the best class is a symbol
@@ -144,9 +138,9 @@ def plot_snapshots(
         text = f"{read[:9]}…" if len(read) > 10 else read or "(nothing)"
         ax.text(1.01, 0.5, text, transform=ax.transAxes, va="center", family="DejaVu Sans Mono")
         ax.text(-0.045, 0.5, f"step {step:,}", transform=ax.transAxes, va="center", ha="right")
-        ax.set(xlim=limits, ylim=(0, 1.05), yticks=[0, 1], xticks=[])
+        ax.set(ylim=(0, 1.05), yticks=[0, 1])
         ax.tick_params(labelsize=7, length=2)
-    ax.set_xticks(np.linspace(0, width, 5).round().astype(int))
+    ax.set(xlim=(min(x[0] - 2, 0), max(x[-1] + 2, width)), xticks=np.linspace(0, width, 5).round())
     ax.set_xlabel("x (pixels); grey: probability of the blank, blue: of the best symbol; right: what is read")
     return figure
 
@@ -162,33 +156,24 @@ def plot_plateau(losses: Mapping[str, Sequence[float]], blanks: Mapping[str, Map
     left, right = figure.subplots(1, 2)
     for (name, values), colour, style in zip(losses.items(), (BLUE, RED, BLACK), ("-", "--", ":")):
         window = min(5, len(values))
-        means = np.convolve(values, np.full(window, 1 / window), "valid")
+        means = moving_average(values, window)
         left.plot(np.arange(window, len(values) + 1), means, color=colour, linestyle=style, linewidth=1.6, label=name)
         right.plot(*zip(*blanks[name].items()), color=colour, linestyle=style, marker=".", linewidth=1.4)
     left.axhline(floor, color="#666666", linewidth=1, linestyle="-.", label=f"without looking: {floor:.2f}")
     left.set(title="loss, mean of 5 steps", ylabel="loss (nats per symbol)", ylim=(0, 2.5 * floor))
     right.set(title="time steps whose likeliest class is the blank", ylabel="share", ylim=(0, 1.03))
-    for ax in (left, right):
-        ax.set(xlim=(0, None), xlabel="training step")
-        ax.grid(True)
-    left.legend()
-    figure.tight_layout()
-    return figure
+    finished(left, legend={}, xlim=(0, None), xlabel="training step")
+    return finished(right, xlim=(0, None), xlabel="training step")
 
 
 @styled
 def plot_reliability(bins: Mapping[str, Sequence[ReliabilityBin]]) -> Figure:
     """Share of right readings against mean confidence, with 95 % intervals. Calibrated confidences lie on the diagonal."""
-    figure = Figure(5.6, 4.4, f"share of right readings against confidence: {', '.join(bins)}")
-    ax = figure.subplots()
+    ax = Figure(5.6, 4.4, f"share of right readings against confidence: {', '.join(bins)}").subplots()
     ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="as sure as right")
     for (name, groups), colour, marker in zip(bins.items(), (BLUE, RED, BLACK), "osD"):
         x, y, low, high = np.array([(group.confidence, group.right, *group.interval) for group in groups]).T
         spread = np.clip([y - low, high - y], 0, None)
         ax.errorbar(x, y, spread, color=colour, marker=marker, markersize=5, capsize=3, linewidth=1.2, label=name)
     ax.set(title="reliability of the readings", xlabel="mean confidence", ylabel="share that is right")
-    ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
-    ax.grid(True)
-    ax.legend(loc="lower right")
-    figure.tight_layout()
-    return figure
+    return finished(ax, legend={"loc": "lower right"}, xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")

@@ -44,8 +44,7 @@ def train_discriminator(real: Captchas, generated: Captchas, seed: int, epochs: 
     images = torch.cat([real.images, generated.images]).to(device)
     truth = (torch.arange(len(images)) < len(real)).float().to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
-    steps = epochs * -(-len(images) // BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * -(-len(images) // BATCH))
     for _ in range(epochs):
         for batch in torch.randperm(len(images)).to(device).split(BATCH):
             optimizer.zero_grad()
@@ -67,16 +66,3 @@ def accuracy(model: Discriminator, real: Captchas, generated: Captchas) -> tuple
     right = int((real_probabilities(model, real) > 0.5).sum() + (real_probabilities(model, generated) <= 0.5).sum())
     total = len(real) + len(generated)
     return right / total, binomial_interval(right, total)
-
-
-def windowed(captchas: Captchas, rows: slice, columns: slice) -> Captchas:
-    """The same captchas with everything outside a window turned grey."""
-    images = torch.full_like(captchas.images, 128)
-    images[..., rows, columns] = captchas.images[..., rows, columns]
-    return Captchas(images, captchas.texts, captchas.names, captchas.source, f"a window of {captchas.contents}")
-
-
-def averaged(captchas: Captchas, side: int) -> Captchas:
-    """The same captchas with each square of ``side`` x ``side`` pixels averaged to one pixel."""
-    images = F.avg_pool2d(captchas.images.float(), side).round().to(torch.uint8)
-    return Captchas(images, captchas.texts, captchas.names, captchas.source, f"{captchas.contents}, shrunk")

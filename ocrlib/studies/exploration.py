@@ -1,76 +1,34 @@
-"""What notebook 01 shows of the data: symbols, lengths, equal neighbours, ink, and the sizes that the networks see."""
+"""Figures of data sets: symbols, lengths, equal neighbours, ink, the sizes that networks see, real beside generated images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from ocrlib.plots import BLACK, RED, SKY, Figure, caption, image_grid, styled
+from ocrlib.plots import BLACK, BLUE, RED, SKY, Figure, finished, plot_images, styled
 from ocrlib.texts import count_equal_neighbours, ctc_min_steps, symbol_frequencies
 
 if TYPE_CHECKING:
     from ocrlib.captchas import Captchas
 
 
-class ChiSquared(NamedTuple):
-    """The result of `chi_squared_symbols`: the statistic, its degrees of freedom and the p-value."""
-
-    statistic: float
-    degrees: int
-    p: float
-
-
-def expected_shares(slots: str) -> dict[str, float]:
-    """The share of each symbol, from 0 to 1, when every character of `slots` is drawn equally often."""
-    if not slots:
-        raise ValueError("slots is empty; expected the characters that texts are drawn from, such as 'abcc'.")
-    return {symbol: count / len(slots) for symbol, count in symbol_frequencies([slots]).items()}
-
-
-def chi_squared_symbols(texts: Iterable[str], slots: str) -> ChiSquared:
-    """Pearson's chi-squared test: were the symbols of `texts` drawn from `slots`, each slot equally often?
-
-    A symbol that stands twice in `slots` is expected twice as often. A small p-value speaks against it.
-    Raises ValueError when a text holds a symbol that no slot can give, or when there is nothing to test.
-    """
-    from scipy.stats import chisquare  # only here: importing scipy.stats takes about a second
-
-    shares = expected_shares(slots)
-    counts = symbol_frequencies(texts)
-    total = sum(counts.values())
-    strange = sorted(set(counts) - set(shares))
-    if strange:
-        raise ValueError(f"The texts hold {strange}, which slots={slots!r} can never give; add them to slots.")
-    if total == 0 or len(shares) < 2:
-        raise ValueError(f"The test needs at least one text and two different slots; got {total} symbols and slots={slots!r}.")
-    result = chisquare([counts.get(symbol, 0) for symbol in shares], [share * total for share in shares.values()])
-    return ChiSquared(float(result.statistic), len(shares) - 1, float(result.pvalue))
-
-
-@styled
 def plot_real_and_generated(real: Captchas, generated: Captchas, n: int = 6) -> Figure:
     """The first ``n`` images of two data sets side by side; give both the same texts in the same order."""
-    count = min(n, len(real), len(generated))
-    pairs = [captchas.images[i] for i in range(count) for captchas in (real, generated)]
+    pairs = [(captchas, i) for i in range(min(n, len(real), len(generated))) for captchas in (real, generated)]
     title = f"images of two sources: {real.source} on the left, {generated.source} on the right of each pair"
-    figure, ax = image_grid(pairs, 4, title)
-    for cell in range(2 * count):
-        caption(ax, cell, 4, (generated if cell % 2 else real).texts[cell // 2])
-    return figure
+    texts = [captchas.texts[i] for captchas, i in pairs]
+    return plot_images([captchas.images[i] for captchas, i in pairs], title, texts, columns=4, size=2.0)
 
 
-def _bars(ax: Axes, names: Sequence[str], values: Sequence[float], captions: Sequence[str] = ()) -> None:
-    ax.bar(range(len(names)), values, color=SKY, width=0.75)
-    for x, (value, words) in enumerate(zip(values, captions)):
-        ax.annotate(words, (x, value), (0, 2), textcoords="offset points", ha="center")
-    ax.set_xticks(range(len(names)), names)
+def _bars(ax: Axes, names: Sequence[str], values: Sequence[float], captions: Sequence[str], **settings: str) -> Figure:
+    ax.bar_label(ax.bar(range(len(names)), values, color=SKY, width=0.75), captions, padding=2)
     ax.margins(y=0.12)
     middle, half = (len(names) - 1) / 2, max(len(names), 3) / 2  # a single bar would fill the whole panel
-    ax.set_xlim(middle - half, middle + half)
-    ax.grid(True, axis="y")
+    ax.set(xticks=range(len(names)), xticklabels=names, xlim=(middle - half, middle + half))
+    return finished(ax, grid="y", **settings)
 
 
 @styled
@@ -79,35 +37,29 @@ def plot_symbol_frequencies(texts: Sequence[str], slots: str | None = None) -> F
 
     The expected range holds 95 of 100 draws of this size (normal approximation of the binomial).
     """
-    counts, expected = symbol_frequencies(texts)(slots) if slots else {}
+    counts = symbol_frequencies(texts)
     total = max(sum(counts.values()), 1)
-    symbols = sorted({*counts, *expected})
-    figure = Figure(9.6, 3.3, "share of each symbol in all texts")
-    ax = figure.subplots()
-    _bars(ax, symbols, [100 * counts.get(symbol, 0) / total for symbol in symbols])
+    symbols = sorted({*counts, *(slots or "")})
+    ax = Figure(9.6, 3.3, "share of each symbol in all texts").subplots()
     if slots:
-        share = np.array([expected.get(symbol, 0.0) for symbol in symbols])
+        share = np.array([slots.count(symbol) for symbol in symbols]) / len(slots)
         spread = 196 * np.sqrt(share * (1 - share) / total)
         label = f"expected from {len(slots)} equally likely slots, with 95 % range"
         ax.errorbar(range(len(symbols)), 100 * share, spread, fmt="_", color=BLACK, markersize=13, capsize=3, label=label)
         ax.legend()
-    ax.set(title=f"{total:,} symbols in {len(texts):,} texts", xlabel="symbol", ylabel="share (percent)")
-    figure.tight_layout()
-    return figure
+    shares = [100 * counts.get(symbol, 0) / total for symbol in symbols]
+    title = f"{total:,} symbols in {len(texts):,} texts"
+    return _bars(ax, symbols, shares, [""] * len(symbols), title=title, xlabel="symbol", ylabel="share (percent)")
 
 
 @styled
 def plot_neighbours(splits: Mapping[str, Sequence[str]]) -> Figure:
     """For each named list of texts: how many hold two equal neighbours, and their share in percent."""
-    figure = Figure(1.8 + 1.4 * len(splits), 3.3, "texts with equal neighbours in each part")
-    ax = figure.subplots()
-    counts = [count_equal_neighbours(texts) for texts in splits.values()]
-    sizes = [max(len(texts), 1) for texts in splits.values()]
-    captions = [f"{count:,} of {size:,}" for count, size in zip(counts, sizes)]
-    _bars(ax, list(splits), [100 * count / size for count, size in zip(counts, sizes)], captions)
-    ax.set(title="texts with equal neighbours", ylabel="share (percent)")
-    figure.tight_layout()
-    return figure
+    ax = Figure(1.8 + 1.4 * len(splits), 3.3, "texts with equal neighbours in each part").subplots()
+    counts = [(count_equal_neighbours(texts), max(len(texts), 1)) for texts in splits.values()]
+    captions = [f"{count:,} of {size:,}" for count, size in counts]
+    shares = [100 * count / size for count, size in counts]
+    return _bars(ax, list(splits), shares, captions, title="texts with equal neighbours", ylabel="share (percent)")
 
 
 @styled
@@ -117,9 +69,7 @@ def plot_lengths(texts: Sequence[str]) -> Figure:
     titles = ("length of the texts", "symbols"), ("CTC needs at least", "time steps")
     for ax, measure, (title, unit) in zip(figure.subplots(1, 2), (len, ctc_min_steps), titles):
         values, counts = np.unique([measure(text) for text in texts], return_counts=True)
-        _bars(ax, [str(value) for value in values], counts, [f"{count:,}" for count in counts])
-        ax.set(title=title, xlabel=unit, ylabel="texts")
-    figure.tight_layout()
+        _bars(ax, values, counts, [f"{count:,}" for count in counts], title=title, xlabel=unit, ylabel="texts")
     return figure
 
 
@@ -135,9 +85,9 @@ def plot_network_view(
     widest = max(captchas.images.shape[3] for captchas in views.values())
     gap = 14  # pixels between rows, for the caption and the marks
     tall = sum(captchas.images.shape[2] + gap for captchas in views.values()) + 5
-    below = 0.55  # inches under the picture, for the axis
-    figure = Figure(8.0, 7.5 * tall / widest + below, "one image at the sizes the networks see, with their time steps")
-    ax = figure.add_axes((0.03, below / figure.get_figheight(), 7.5 / 8.0, 1 - below / figure.get_figheight()))
+    height = 7.5 * tall / widest + 0.55  # inches, with those below the picture for the axis
+    figure = Figure(8.0, height, "one image at the sizes the networks see, with their time steps", layout="none")
+    ax = figure.add_axes((0.03, 0.55 / height, 7.5 / 8.0, 1 - 0.55 / height))
     top = 0
     for name, captchas in views.items():
         pixels = captchas.images[index].squeeze(0).cpu().numpy()
@@ -158,15 +108,38 @@ def plot_ink(captchas: Captchas) -> Figure:
     darkness = 255 - captchas.images[:, 0].float().mean(0).cpu().numpy()  # (H, W)
     height, width = darkness.shape
     figure = Figure(9.0, 3.6, "where the ink is: mean image with column and row profiles")
-    shape = {"width_ratios": (4, 1), "height_ratios": (1, 1.6), "wspace": 0.08, "hspace": 0.15}
-    (above, corner), (ax, beside) = figure.subplots(2, 2, sharex="col", sharey="row", gridspec_kw=shape)
+    shape = {"width_ratios": (4, 1), "height_ratios": (1, 1.6)}
+    (above, corner), (ax, beside) = figure.subplots(2, 2, sharex="col", sharey="row", **shape)
     corner.set_axis_off()
     ax.imshow(darkness, cmap="gray_r", extent=(0, width, height, 0), aspect="auto")
     above.fill_between(np.arange(width) + 0.5, darkness.mean(0), step="mid", color=SKY)
     beside.fill_betweenx(np.arange(height) + 0.5, darkness.mean(1), step="mid", color=SKY)
-    above.set_title(f"mean darkness of {len(captchas):,} images ({captchas.source}): 0 white, 255 black")
-    above.set(ylabel="column mean", ylim=(0, None))
+    title = f"mean darkness of {len(captchas):,} images ({captchas.source}): 0 white, 255 black"
+    above.set(title=title, ylabel="column mean", ylim=(0, None))
     ax.set(xlabel="x (pixels)", ylabel="y (pixels)")
     beside.set(xlabel="row mean", xlim=(0, None))
-    figure.subplots_adjust(left=0.08, right=0.98, bottom=0.14, top=0.92)
+    return figure
+
+
+@styled
+def plot_statistics(real: Captchas, generated: Captchas) -> Figure:
+    """Pixel means, their difference and that of the standard deviations, in grey levels 0 to 255; column and row means below."""
+    pixels = [captchas.images[:, 0].float() for captchas in (real, generated)]
+    means, deviations = [part.mean(0).numpy() for part in pixels], [part.std(0).numpy() for part in pixels]
+    figure = Figure(9.6, 6.4, "statistics of real and generated images: means, differences, column and row profiles")
+    *panels, by_column, by_row = figure.subplots(3, 2).flat
+    pictures = (
+        ("mean of the real images", means[0], "gray", 0, 255),
+        ("mean of the generated images", means[1], "gray", 0, 255),
+        ("difference of the means, real - generated", means[0] - means[1], "RdBu", -60, 60),
+        ("difference of the standard deviations", deviations[0] - deviations[1], "RdBu", -60, 60),
+    )
+    for ax, (title, values, colours, low, high) in zip(panels, pictures):
+        shown = ax.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto")
+        figure.colorbar(shown, ax=ax, pad=0.02, fraction=0.04)
+        ax.set(title=title, xticks=[], yticks=[])
+    for ax, axis, name in ((by_column, 0, "x (pixels)"), (by_row, 1, "y (pixels)")):
+        for values, label, colour, style in zip(means, ("real", "generated"), (BLUE, RED), ("-", "--")):
+            ax.plot(255 - values.mean(axis), style, color=colour, label=label, linewidth=1.5)
+        finished(ax, legend={}, xlabel=name, ylabel="mean darkness", ylim=(0, None))
     return figure

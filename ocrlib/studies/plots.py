@@ -6,25 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter
 
-from ocrlib.plots import BLACK, BLUE, RED, SKY, Figure, styled
+from ocrlib.plots import BESIDE, BLACK, BLUE, PALE, RED, SKY, Figure, finished, styled
 from ocrlib.studies.intervals import Median, median_interval
 
 COLOURS = (BLUE, RED, "#009E73", "#CC79A7", SKY, "#E69F00")  # Okabe and Ito's
-MARKERS = "osD^vP"
+MARKERS = "osD^vP*Xph<>"
 WIDTH = 8.2  # inches
-
-
-def finished(ax: Axes, grid: str = "both", legend: str | None = None, **style: object) -> Figure:
-    """The figure of ``ax``, laid out, with grid lines for an axis and a legend "beside" or "inside" the axes."""
-    ax.grid(True, axis=grid)
-    if legend is not None:
-        ax.legend(**({"loc": "center left", "bbox_to_anchor": (1.01, 0.5)} if legend == "beside" else {}), **style)
-    ax.figure.tight_layout()
-    return ax.figure
 
 
 @styled
@@ -37,22 +27,20 @@ def plot_medians(
     drawn at the bottom, below all other values.
     """
     ax = Figure(WIDTH, 4.0, f"{title}; {up} against {across}, medians with 95 % intervals").subplots()
-    drawn = [value for medians in series.values() for median in medians for value in median[:3]]
-    least = min((value for value in drawn if 0 < value < np.inf), default=1.0) * (0.5 if log else 0)
-    most = max((value for value in drawn if value < np.inf), default=1.0) * (1.5 if log else 1.08)
+    drawn = [value for medians in series.values() for median in medians for value in median[:3] if value < np.inf]
+    least = min((value for value in drawn if value > 0), default=1.0) * (0.5 if log else 0)
+    most = max(drawn, default=1.0) * (1.5 if log else 1.08)
     for i, (name, medians) in enumerate(series.items()):
         x = np.arange(len(places)) + 0.09 * (i - (len(series) - 1) / 2)
-        middle, low, high = (np.array([median[k] for median in medians]) for k in range(3))
+        middle, low, high = np.array([median[:3] for median in medians]).clip(least).T
         reached = np.isfinite(middle)
-        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
-        low, high = np.maximum(low, least), np.where(np.isfinite(high), high, 2 * most)
-        ax.vlines(x[reached], low[reached], high[reached], colour, linewidth=1.4, alpha=0.7)
-        ax.plot(x, np.where(reached, np.maximum(middle, least), np.nan), color=colour, marker=marker, markersize=5, label=name)
-    ax.set(xlabel=across, ylabel=up, title=title, ylim=(least * (0.8 if log else 1), most), yscale="log" if log else "linear")
-    ax.set_xticks(range(len(places)), places)
+        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(COLOURS)]
+        ax.vlines(x[reached], low[reached], high[reached].clip(max=2 * most), colour, linewidth=1.4, alpha=0.7)
+        ax.plot(x, np.where(reached, middle, np.nan), color=colour, marker=marker, markersize=5, label=name)
+    ax.set(ylim=(least * 0.8, most), yscale="log" if log else "linear", xticks=range(len(places)), xticklabels=places)
     if log:
         _plain_numbers(ax.yaxis)
-    return finished(ax, grid="y", legend="beside")
+    return finished(ax, grid="y", legend=BESIDE, xlabel=across, ylabel=up, title=title)
 
 
 @styled
@@ -66,19 +54,76 @@ def plot_runs(groups: Mapping[str, Sequence[float]], across: str, title: str, lo
     edge = (1.5 if log else 1.08) * max(finite, default=1.0)
     least = 0.7 * min((value for value in finite if value > 0), default=edge) if log else 0.0
     for row, values in enumerate(groups.values()):
-        values = np.asarray(values, dtype=float)
-        spread = row + np.linspace(-0.18, 0.18, len(values))  # so that equal values can be counted
+        x = np.clip(np.asarray(values, dtype=float), least, edge)
+        spread = row + np.linspace(-0.18, 0.18, len(x))  # so that equal values can be counted
         here = np.isfinite(values)
-        ax.plot(np.maximum(values[here], least), spread[here], "o", color=BLUE, markersize=4, alpha=0.7)
-        ax.plot(np.full((~here).sum(), edge), spread[~here], ">", color=RED, markersize=5)
-        middle = median_interval(values).median
-        ax.plot([max(min(middle, edge), least)] * 2, [row - 0.33, row + 0.33], color=BLACK, linewidth=2)
-    ax.set_yticks(range(len(groups)), groups)
-    ax.set(xscale="log" if log else "linear", xlabel=across, title=title)
-    ax.set(xlim=(0.95 * least, 1.03 * edge), ylim=(len(groups) - 0.5, -0.5))
+        ax.plot(x[here], spread[here], "o", color=BLUE, markersize=4, alpha=0.7)
+        ax.plot(x[~here], spread[~here], ">", color=RED, markersize=5)
+        middle = np.clip(median_interval(values).median, least, edge)
+        ax.plot([middle, middle], [row - 0.33, row + 0.33], color=BLACK, linewidth=2)
+    ax.set(xscale="log" if log else "linear", xlim=(0.95 * least, 1.03 * edge), ylim=(len(groups) - 0.5, -0.5))
     if log:
         _plain_numbers(ax.xaxis)
-    return finished(ax, grid="x")
+    return finished(ax, grid="x", xlabel=across, title=title, yticks=range(len(groups)), yticklabels=groups)
+
+
+@styled
+def plot_repetitions(
+    rows: Mapping[str, Mapping[str, Sequence[float]]], reported: Mapping[str, tuple[float, float, float]], title: str
+) -> Figure:
+    """A panel for each name of ``rows``: its kinds of runs below each other, a dot for each run's CER.
+
+    ``reported`` has for each name the reported CER, drawn as a line, and its 95 % interval, drawn as a band.
+    """
+    figure = Figure(WIDTH, 0.6 + 1.45 * len(rows), f"{title}: CER of each run beside the reported CER, for " + ", ".join(rows))
+    panels = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+    for ax, (name, kinds) in zip(panels, rows.items()):
+        cer, low, high = reported[name]
+        ax.axvspan(low, high, color=PALE, alpha=0.45, linewidth=0, label="95 % interval of the reported CER")
+        ax.axvline(cer, color=BLACK, linewidth=1.2, label="reported CER")
+        for y, cers in enumerate(kinds.values()):
+            # Runs of one CER side by side, so that they can be counted.
+            beside = [y + 0.16 * list(cers[:i]).count(value) for i, value in enumerate(cers)]
+            ax.plot(cers, beside, "os^D"[y % 4], color=(BLUE, RED)[y % 2], markersize=5.5, alpha=0.85)
+        greatest = max([high, *(value for cers in kinds.values() for value in cers)])
+        ax.set_title(name, loc="left")
+        ax.set(xlim=(0, 1.06 * greatest), ylim=(-0.5, len(kinds) - 0.2))
+        finished(ax, grid="x", xlabel="CER", yticks=range(len(kinds)), yticklabels=kinds)
+    panels[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize=8.5)
+    return figure
+
+
+@styled
+def plot_sizes(series: Mapping[str, Sequence[tuple[float, Sequence[float]]]], across: str, title: str) -> Figure:
+    """CER against size, from each name's (size, CERs of the runs): medians with intervals, and each run as a dot beside them."""
+    ax = Figure(WIDTH, 4.2, f"{title}: CER against {across} for {', '.join(series)}").subplots()
+    for (name, points), colour, marker in zip(series.items(), COLOURS, MARKERS):
+        sizes, runs = zip(*sorted(points))
+        middle, low, high, _ = np.transpose([median_interval(cers) for cers in runs])
+        ax.plot(sizes, middle, marker, color=colour, markersize=8, label=f"{name}: median")
+        ax.vlines(sizes, low, high, colour, alpha=0.5)
+        for size, cers in zip(sizes, runs):
+            beside = size * 1.04 ** (1.5 + np.arange(len(cers)))
+            ax.plot(beside, sorted(cers), ".", color=colour, alpha=0.7, markersize=6)
+    return finished(ax, legend={}, xscale="log", ylim=(0, None), xlabel=across, ylabel="CER", title=title)
+
+
+@styled
+def plot_transfer(pretrained: Mapping[int, Sequence[float]], alone: Mapping[int, Sequence[float]]) -> Figure:
+    """CER by the number of real images, with and without generated ones before: each run is a dot, lines join the medians."""
+    ax = Figure(WIDTH, 4.0, "CER against real images trained on, with and without pre-training on generated images").subplots()
+    counts = sorted({*pretrained, *alone})
+    least = min(cer for part in (pretrained, alone) for cers in part.values() for cer in cers if cer > 0) / 2  # drawn for 0
+    lines = (alone, "real images alone", RED, "s"), (pretrained, "generated images first", BLUE, "o")
+    for part, label, colour, marker in lines:
+        x, runs = zip(*((counts.index(n), np.maximum(part[n], least)) for n in sorted(part)))
+        ax.plot(x, list(map(np.median, runs)), color=colour, marker=marker, label=label, linewidth=1.6)
+        for at, cers in zip(x, runs):
+            ax.plot(np.full(len(cers), at), cers, ".", color=colour, alpha=0.45)
+    ax.axhline(least, color=BLACK, linewidth=0.6, linestyle=":")
+    ax.annotate("no error", (0, least), (2, 3), textcoords="offset points", fontsize=8)
+    ax.set(yscale="log", xticks=range(len(counts)), xticklabels=counts)
+    return finished(ax, "y", {}, xlabel="real images trained on", ylabel="CER", title="what a real image is worth")
 
 
 @styled
@@ -95,8 +140,7 @@ def plot_loss_curves(curves: Mapping[str, Sequence[np.ndarray]], first: int, flo
     ax.axhline(floor, color=BLACK, linestyle="--", linewidth=1)
     ax.text(0.99, floor, "blind guessing", transform=ax.get_yaxis_transform(), ha="right", va="bottom")
     ax.set(xlabel="training step (one batch)", ylabel="training loss (nats per symbol)", ylim=(0, 1.6 * floor))
-    ax.set_title("how the training loss falls")
-    return finished(ax, legend="beside")
+    return finished(ax, legend=BESIDE, title="how the training loss falls")
 
 
 @styled
@@ -114,7 +158,6 @@ def plot_confusions(counts: Mapping[str, Counter[tuple[str, str]]], symbols: str
         for ticks in (ax.set_xticks, ax.set_yticks):
             ticks(range(len(names)), names, fontsize=8, family="DejaVu Sans Mono")
         ax.set(xlabel="read", ylabel="true", title=f"{name}: {matrix.sum()} errors")
-    figure.tight_layout()
     return figure
 
 
@@ -123,13 +166,12 @@ def plot_kinds(rates: Mapping[str, Mapping[str, float]], up: str) -> Figure:
     """A stacked bar for each name, with a part for each kind of error."""
     ax = Figure(WIDTH, 3.8, f"{up} by kind of error, for each of " + ", ".join(rates)).subplots()
     bottom = np.zeros(len(rates))
-    for i, kind in enumerate(next(iter(rates.values()))):
-        values = np.array([parts[kind] for parts in rates.values()])
-        ax.bar(range(len(rates)), values, 0.7, bottom, color=COLOURS[i % len(COLOURS)], label=kind)
+    for kind, colour in zip(next(iter(rates.values())), COLOURS):
+        values = [parts[kind] for parts in rates.values()]
+        ax.bar(range(len(rates)), values, 0.7, bottom, color=colour, label=kind)
         bottom += values
-    ax.set_xticks(range(len(rates)), rates)
-    ax.set(ylabel=up, title="what kind of errors")
-    return finished(ax, grid="y", legend="beside", reverse=True)  # the legend from top to bottom, as the bars
+    ax.set(ylabel=up, title="what kind of errors", xticks=range(len(rates)), xticklabels=rates)
+    return finished(ax, "y", BESIDE | {"reverse": True})  # the legend from top to bottom, as the bars
 
 
 def _plain_numbers(axis: Axis) -> None:

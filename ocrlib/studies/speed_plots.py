@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib import colormaps
 
-from ocrlib.plots import BLACK, RED, SKY, Figure, styled
-from ocrlib.studies.plots import finished
+from ocrlib.plots import BESIDE, BLACK, RED, SKY, Figure, finished, styled
+from ocrlib.studies.plots import MARKERS
 from ocrlib.studies.speed import TRAINING, Race
 
-MARKERS = "osD^vP*Xph<>"
+LEGEND = BESIDE | {"fontsize": 9}
 
 
 @styled
@@ -22,18 +22,16 @@ def plot_races(races: Sequence[Race], levels: Sequence[float], characters: int) 
     """
     ax = Figure(9.0, 4.6, "character error rate against seconds of training, one line for each change").subplots()
     colours = colormaps["viridis"](np.linspace(0.0, 0.92, max(len(races), 2)))
-    least = 0.5 / characters
     for race, colour, marker in zip(races, colours, MARKERS * len(races)):
-        cers = np.maximum(race.cers, least)
-        ax.plot(np.cumsum(race.seconds), cers, marker=marker, markersize=4, linewidth=1.4, color=colour, label=race.title)
+        cers = np.maximum(race.cers, 0.5 / characters)
+        ax.loglog(np.cumsum(race.seconds), cers, marker=marker, markersize=4, linewidth=1.4, color=colour, label=race.title)
     for level in levels:
         ax.axhline(level, color=RED, linestyle="--", linewidth=1)
         ax.text(0.01, level, f"CER {level:.2%}", transform=ax.get_yaxis_transform(), va="bottom", color=RED)
-    ax.set(xscale="log", yscale="log", xlabel="training so far (seconds)", ylabel="CER on the watched images")
-    ax.set_title("how fast each change gets there")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter("{x:g}")
-    return finished(ax, legend="beside", fontsize=9)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.set(xlabel="training so far (seconds)", ylabel="CER on the watched images")
+    return finished(ax, legend=LEGEND, title="how fast each change gets there")
 
 
 @styled
@@ -47,12 +45,11 @@ def plot_roofline(speeds: Mapping[str, tuple[float, float]], peaks: Mapping[str,
     work = np.array([flops for flops, _ in speeds.values()])
     line = np.array([work.min() / 3, work.max() * 3])
     for (name, peak), style, colour in zip(peaks.items(), ("-", "--", ":"), (BLACK, SKY, RED)):
-        ax.plot(line / 1e6, peak / (TRAINING * line), style, color=colour, label=f"{name}: {peak / 1e9:,.0f} GFLOP/s")
+        ax.loglog(line / 1e6, peak / (TRAINING * line), style, color=colour, label=f"{name}: {peak / 1e9:,.0f} GFLOP/s")
     colours = colormaps["viridis"](np.linspace(0.0, 0.92, max(len(speeds), 2)))
     for (name, (flops, speed)), colour, marker in zip(speeds.items(), colours, MARKERS * len(speeds)):
-        ax.plot(flops / 1e6, speed, marker, color=colour, markersize=8, label=name)
-    ax.set(xscale="log", yscale="log", xlabel="work: operations of one image forward (MFLOP)")
-    ax.set(ylabel="training speed (images a second)", title="how close to the machine's best")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter("{x:,g}")
-    return finished(ax, legend="beside", fontsize=9)
+        ax.loglog(flops / 1e6, speed, marker, color=colour, markersize=8, label=name)
+    ax.xaxis.set_major_formatter("{x:,g}")
+    ax.yaxis.set_major_formatter("{x:,g}")
+    ax.set(xlabel="work: operations of one image forward (MFLOP)", ylabel="training speed (images a second)")
+    return finished(ax, legend=LEGEND, title="how close to the machine's best")

@@ -1,9 +1,9 @@
-"""Figures for notebook 08: windows, sizes and redrawn texts stand where they belong."""
+"""Figures for notebook 08: windows and redrawn texts stand where they belong."""
 
 import numpy as np
 import torch
 
-from ocrlib.studies.open_questions_plots import plot_fields, plot_looking, plot_redrawn, plot_sizes
+from ocrlib.studies.open_questions_plots import plot_fields, plot_looking, plot_redrawn
 from ocrlib.synthetic.generated import draw_captchas
 
 
@@ -26,18 +26,6 @@ def test_every_runs_looks_are_drawn_beside_centres_and_symbols():
     assert [path[0, 0] for path in symbols.get_segments()] == [8.5, 18.5]
     assert [list(line.get_xdata()) for line in pools.lines] == [[8.5, 17.5], [9.5, 19.5]]
     assert len(strides.lines) == 1 and strides.get_title(loc="left") == "strides" and strides.get_xlabel() == "x (pixels)"
-
-
-def test_sizes_are_in_order_and_every_run_has_a_place_of_its_own():
-    figure = plot_sizes({"CRNN": [(1e6, [0.002, 0.004, 0.002]), (1e4, [0.0, 0.02, 0.03])]}, "parameters", "how small")
-    [ax] = figure.axes
-    line, *dots = ax.lines
-    assert list(line.get_xdata()) == [1e4, 1e6] and list(line.get_ydata()) == [0.02, 0.002]
-    places = {(x, y) for dot in dots for x, y in zip(dot.get_xdata(), dot.get_ydata())}
-    assert sorted(y for _, y in places) == [0.0, 0.002, 0.002, 0.004, 0.02, 0.03]
-    assert all(abs(np.log10(x / size)) < 0.2 for dot, size in zip(dots, (1e4, 1e6)) for x in dot.get_xdata())
-    assert (ax.get_xscale(), ax.get_yscale(), ax.get_xlabel()) == ("log", "linear", "parameters")
-    assert ax.get_ylim()[0] == 0
 
 
 def test_the_wrong_text_shows_red_and_the_right_one_hardly():

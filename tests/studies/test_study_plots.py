@@ -1,4 +1,4 @@
-"""What the comparison's figures show: the numbers in their lines, dots, bars and cells."""
+"""What the figures of recorded runs show: the numbers in their lines, dots, bars and cells."""
 
 from collections import Counter
 
@@ -7,9 +7,21 @@ import pytest
 from matplotlib.colors import to_hex
 
 from ocrlib.studies.intervals import Median
-from ocrlib.studies.plots import COLOURS, plot_confusions, plot_kinds, plot_loss_curves, plot_medians, plot_runs
+from ocrlib.studies.plots import (
+    COLOURS,
+    plot_confusions,
+    plot_kinds,
+    plot_loss_curves,
+    plot_medians,
+    plot_repetitions,
+    plot_runs,
+    plot_sizes,
+    plot_transfer,
+)
 
 INF = np.inf
+ROWS = {"CRNN": {"seeds": [0.002, 0.004, 0.004], "splits": [0.001]}, "CE": {"seeds": [0.02], "splits": []}}
+REPORTED = {"CRNN": (0.0024, 0.0005, 0.007), "CE": (0.01, 0.005, 0.018)}
 
 
 def medians_figure(**options):
@@ -54,6 +66,39 @@ def test_each_run_is_a_dot_and_the_lost_ones_stand_at_the_edge():
     assert arrows[1].get_xdata().min() > 5
     assert ax.get_lines()[2].get_xdata().tolist() == [2, 2], "the median"
     assert ax.get_ylim() == (1.5, -0.5), "rows from top to bottom"
+
+
+def test_every_run_is_a_dot_and_equal_ones_stand_beside_each_other():
+    figure = plot_repetitions(ROWS, REPORTED, "all runs")
+    first, second = figure.axes
+    line, seeds, splits = first.lines
+    assert list(line.get_xdata()) == [0.0024, 0.0024]
+    assert list(seeds.get_xdata()) == [0.002, 0.004, 0.004] and len(set(seeds.get_ydata())) == 2
+    assert list(splits.get_xdata()) == [0.001] and round(float(splits.get_ydata()[0])) == 1
+    assert [label.get_text() for label in first.get_yticklabels()] == ["seeds", "splits"]
+    assert second.get_xlim()[1] > 0.02, "runs beyond the band are in the picture"
+    assert "CRNN" in figure.alt and "CE" in figure.alt
+
+
+def test_sizes_are_in_order_and_every_run_has_a_place_of_its_own():
+    figure = plot_sizes({"CRNN": [(1e6, [0.002, 0.004, 0.002]), (1e4, [0.0, 0.02, 0.03])]}, "parameters", "how small")
+    [ax] = figure.axes
+    line, *dots = ax.lines
+    assert list(line.get_xdata()) == [1e4, 1e6] and list(line.get_ydata()) == [0.02, 0.002]
+    places = {(x, y) for dot in dots for x, y in zip(dot.get_xdata(), dot.get_ydata())}
+    assert sorted(y for _, y in places) == [0.0, 0.002, 0.002, 0.004, 0.02, 0.03]
+    assert all(abs(np.log10(x / size)) < 0.2 for dot, size in zip(dots, (1e4, 1e6)) for x in dot.get_xdata())
+    assert (ax.get_xscale(), ax.get_yscale(), ax.get_xlabel()) == ("log", "linear", "parameters")
+    assert ax.get_ylim()[0] == 0
+
+
+def test_no_run_is_lost_where_its_cer_is_zero():
+    figure = plot_transfer({10: [0.0, 0.01], 0: [0.02, 0.04]}, {10: [0.5, 0.6]})
+    [ax] = figure.axes
+    dots = np.concatenate([line.get_ydata() for line in ax.lines if line.get_marker() == "."])
+    assert sorted(dots) == pytest.approx([0.005, 0.01, 0.02, 0.04, 0.5, 0.6])
+    assert all(list(line.get_xdata()) == sorted(line.get_xdata()) for line in ax.lines), "from few images to many"
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "10"] and ax.get_yscale() == "log"
 
 
 def test_loss_curves_have_their_median_and_the_floor():

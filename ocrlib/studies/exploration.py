@@ -79,7 +79,7 @@ def plot_symbol_frequencies(texts: Sequence[str], slots: str | None = None) -> F
 
     The expected range holds 95 of 100 draws of this size (normal approximation of the binomial).
     """
-    counts, expected = symbol_frequencies(texts)(slots) if slots else {}
+    counts, expected = symbol_frequencies(texts), expected_shares(slots) if slots else {}
     total = max(sum(counts.values()), 1)
     symbols = sorted({*counts, *expected})
     figure = Figure(9.6, 3.3, "share of each symbol in all texts")

@@ -14,10 +14,11 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from ocrlib.captchas import Captchas, shrink
 from ocrlib.evaluation import History, evaluate
-from ocrlib.experiments import REPORTED_SEED, Experiment, fit_all
+from ocrlib.experiments import REPORTED_SEED, Experiment
 from ocrlib.objectives import Objective
 from ocrlib.runtime import pick_device, seed_everything
 from ocrlib.texts import Alphabet
+from ocrlib.training import fit
 
 TRAINING = 3  # times the work of the forward pass: gradients by weights and by inputs take as many operations each
 
@@ -68,9 +69,9 @@ def race(recipe: Experiment, train: Captchas, test: Captchas, seed: int = REPORT
         cers.append(evaluate(model, objective, test).cer)
         return until is not None and cers[-1] <= until
 
-    history = fit_all(
+    history = fit(
         model, objective, train, test, optimizer,
-        epochs=sum(recipe.epochs), history=History(), after_step=measure, live=False, **options,
+        epochs=sum(recipe.epochs), history=History(), after_step=measure, live=False, raise_when_stopped=True, **options,
     )  # fmt: skip
     return Race(recipe.title, history.seconds, cers)
 

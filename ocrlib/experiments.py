@@ -216,23 +216,11 @@ def train_on(
     options = recipe.fit_options(optimizer, device)
     history = History()
     for epochs, options["checkpoint"] in zip(recipe.epochs, checkpoint_files(recipe, checkpoint)):
-        history = fit_all(model, objective, train, test, optimizer, epochs=epochs, history=history, live=live, **options)
+        history = fit(
+            model, objective, train, test, optimizer,
+            epochs=epochs, history=history, live=live, raise_when_stopped=True, **options,
+        )  # fmt: skip
     return Trained(model, objective, history)
-
-
-def fit_all(*args: Any, epochs: int, history: History, after_step: Callable[[int], object] | None = None, **more: Any) -> History:
-    """`fit`, but stopped by Ctrl-C it raises ``KeyboardInterrupt``: half a training has no figures to report."""
-    last, ended = history.epochs + epochs, False
-
-    def watch(step: int) -> bool:
-        nonlocal ended
-        ended = after_step is not None and after_step(step) is True
-        return ended
-
-    history = fit(*args, epochs=epochs, history=history, after_step=watch, **more)
-    if history.epochs < last and not ended:
-        raise KeyboardInterrupt
-    return history
 
 
 def checkpoint_files(recipe: Experiment, checkpoint: str | Path | None) -> list[Path | None]:

@@ -63,6 +63,7 @@ def fit(
     checkpoint: str | Path | None = None,
     fresh: bool = False,
     stop_when_diverged: bool = True,
+    raise_when_stopped: bool = False,
     live: bool = True,
     title: str | None = None,
     after_step: Callable[[int], object] | None = None,
@@ -79,7 +80,8 @@ def fit(
 
     ``checkpoint`` names a file to save to and to go on from: a run that was stopped continues at the step it was saved
     at, a finished one is loaded instead of trained again; ``fresh=True`` starts over. Stopping the kernel (Ctrl-C) ends
-    training after the current step, saves, and returns the history so far.
+    training after the current step, saves, and returns the history so far; with ``raise_when_stopped``, for studies that must
+    not report half a training, it raises ``KeyboardInterrupt`` instead.
 
     Raises ``ValueError`` for arguments that can't work, ``CheckpointError`` for a checkpoint of another run, and
     ``DivergedError`` when a loss or a weight is no longer finite (unless ``stop_when_diverged=False``).
@@ -132,6 +134,8 @@ def fit(
             plot.update(loop.history, force=True)
             plot.close()
     if loop.history.epochs < last and not ended:
+        if raise_when_stopped:
+            raise KeyboardInterrupt
         print(_how_to_go_on(loop.history, last, checkpointer))
     return loop.history
 

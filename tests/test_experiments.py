@@ -1,10 +1,12 @@
+import os
+import signal
 from dataclasses import replace
 
 import pytest
 import torch
 from toys import ToyCTC, toy_captchas
 
-from ocrlib import CTC, EXPERIMENTS, Alphabet, CrossEntropy, History, experiments, parameter_count, pick_budget, run
+from ocrlib import CTC, EXPERIMENTS, Alphabet, CrossEntropy, experiments, parameter_count, pick_budget, run
 from ocrlib.runtime import BUDGETS
 from ocrlib.texts import ctc_min_steps
 
@@ -71,40 +73,31 @@ def test_run_refuses_images_of_another_width():
         run("crnn", captchas=toy_captchas())
 
 
-def test_a_stopped_run_reports_nothing(monkeypatch):
-    monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
-    recipe = replace(EXPERIMENTS["modified_crnn"], network=ToyCTC, width=24, train=30, test=10, epochs=(1, 1))
-    stopped = []
+def stopping(step):
+    """An augmentation that presses Ctrl-C in this step of a run, counted from 1, and changes nothing."""
+    steps = iter(range(1, 1_000_000))
 
-    def fit_that_is_stopped(*args, **options):
-        stopped.append(options["epochs"])
-        return History()
+    def augment(images):
+        if next(steps) == step:
+            os.kill(os.getpid(), signal.SIGINT)
+        return images
 
-    monkeypatch.setattr(experiments, "fit", fit_that_is_stopped)
-    with pytest.raises(KeyboardInterrupt):
-        run(recipe, captchas=toy_captchas(40))
-    assert stopped == [1]  # and the second part is not begun
+    return augment
 
 
-def test_a_stopped_run_goes_on_from_its_checkpoints_to_the_same_bits(monkeypatch, tmp_path):
+def test_a_stopped_run_reports_nothing_and_goes_on_from_its_checkpoints_to_the_same_bits(monkeypatch, tmp_path):
     monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
     recipe = replace(EXPERIMENTS["modified_crnn"], network=ToyCTC, width=24, train=30, test=10, epochs=(1, 2))
-    undisturbed = run(recipe, captchas=toy_captchas(40))
-    fit, calls = experiments.fit, []
-
-    def fit_that_is_stopped_in_its_second_call(*args, epochs, **options):
-        calls.append(epochs)
-        return fit(*args, epochs=epochs if len(calls) == 1 else epochs - 1, **options)
-
-    monkeypatch.setattr(experiments, "fit", fit_that_is_stopped_in_its_second_call)
-    with pytest.raises(KeyboardInterrupt):
-        run(recipe, captchas=toy_captchas(40), checkpoint=tmp_path / "mine.pt")
-    assert sorted(path.name for path in tmp_path.glob("*.pt")) == ["mine-2.pt", "mine.pt"]
-
-    monkeypatch.setattr(experiments, "fit", fit)
-    resumed = run(recipe, captchas=toy_captchas(40), checkpoint=tmp_path / "mine.pt")
-    assert resumed.history.digest() == undisturbed.history.digest()
-    assert (resumed.cer, resumed.edits) == (undisturbed.cer, undisturbed.edits)
+    steps = -(-30 // recipe.within(pick_budget(), 40).batch_size)  # an epoch
+    undisturbed = run(replace(recipe, augment=stopping(None)), captchas=toy_captchas(40))
+    for step, files in ((1, ["first.pt"]), (2 * steps, ["second-2.pt", "second.pt"])):  # in the first call of fit; in the second
+        checkpoint = tmp_path / files[-1]
+        with pytest.raises(KeyboardInterrupt):
+            run(replace(recipe, augment=stopping(step)), captchas=toy_captchas(40), checkpoint=checkpoint)
+        assert sorted(path.name for path in tmp_path.glob(f"{checkpoint.stem}*.pt")) == files
+        resumed = run(replace(recipe, augment=stopping(None)), captchas=toy_captchas(40), checkpoint=checkpoint)
+        assert resumed.history.digest() == undisturbed.history.digest()
+        assert (resumed.cer, resumed.edits) == (undisturbed.cer, undisturbed.edits)
 
 
 def test_the_settings_say_what_the_recipe_sets():

@@ -367,3 +367,9 @@ def test_a_line_an_epoch_is_printed_outside_a_notebook(capsys):
     fit(model, objective, TRAIN, TEST, optimizer, epochs=2, batch_size=5, title="Toy")
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and "Toy, epoch 2" in lines[1] and "(test)" in lines[1]
+
+
+def test_a_study_is_told_when_a_training_was_stopped():
+    with pytest.raises(KeyboardInterrupt):
+        train(*make(), epochs=2, augment=stop_after(2), raise_when_stopped=True)
+    assert train(*make(), epochs=2, after_step=lambda step: step == 2, raise_when_stopped=True).epochs == 0

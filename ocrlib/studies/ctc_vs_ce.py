@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from ocrlib.captchas import Captchas
 from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import History, evaluate
-from ocrlib.experiments import EXPERIMENTS, ONE_CYCLE, Experiment, Trained, fit_all, parts
+from ocrlib.experiments import EXPERIMENTS, ONE_CYCLE, Experiment, Trained, parts
 from ocrlib.networks import Network
 from ocrlib.objectives import CTC, CrossEntropy, Objective
 from ocrlib.runtime import pick_budget, pick_device, seed_everything
@@ -30,6 +30,7 @@ from ocrlib.studies.records import Figures, run_figures
 from ocrlib.synthetic.generated import draw_captchas, draw_texts, hidden_ink
 from ocrlib.synthetic.generator import SYMBOLS
 from ocrlib.texts import Alphabet, count_equal_neighbours, symbol_frequencies
+from ocrlib.training import fit
 
 KINDS = {"plain": {}, "neighbours": {"neighbours": True}, "lengths": {"lengths": (4, 5, 6)}}  # options of `draw_texts`
 SEEDS = {kind: seed for seed, kind in enumerate(KINDS, start=1)}  # of the generator; `load_captchas` uses its seed 0
@@ -204,7 +205,7 @@ def _train(trial: Trial, recipe: Experiment, train: Captchas, test: Captchas) ->
     seed_everything(trial.seed)
     model = make_model(trial, alphabet).to(device)
     optimizer = recipe.make_optimizer(model)
-    options = recipe.fit_options(optimizer, device)
+    options = recipe.fit_options(optimizer, device) | {"live": False, "raise_when_stopped": True}
     if not trial.warm_up:
         steps = options["scheduler"].total_steps
         schedule = ONE_CYCLE | {"pct_start": 0.0}  # the same decrease, without the increase before it
@@ -216,10 +217,9 @@ def _train(trial: Trial, recipe: Experiment, train: Captchas, test: Captchas) ->
             if step % steps_an_epoch in (0, steps_an_epoch // 2):
                 cers.append([step, round(evaluate(model, objective, test).cer, 6)])
 
-        watch = measure if trial.curve else None
         images = functools.partial(train.cycle, size=recipe.train)  # epochs have the recipe's size, whatever that of ``train``
-        arguments = {"epochs": epochs, "history": history, "after_step": watch, "live": False, **options}
-        return fit_all(model, objective, images, test, optimizer, **arguments)
+        watch = {"after_step": measure if trial.curve else None}
+        return fit(model, objective, images, test, optimizer, epochs=epochs, history=history, **watch, **options)
 
     epochs, history = sum(recipe.epochs), History()
     if trial.pretraining:

@@ -28,7 +28,7 @@ def pretrain() -> Figures:
     budget = pick_budget()
     chunks = min(CHUNKS, 2 * budget.epochs(CHUNKS))
     recipe = replace(EXPERIMENTS["fast"], train=budget.images(EXPERIMENTS["fast"].train), epochs=(chunks,))
-    chunk = functools.lru_cache(1)(EndlessCaptchas(STREAM_SEED, recipe.train, recipe.width).chunk)
+    chunk = functools.lru_cache(1)(EndlessCaptchas(STREAM_SEED, recipe.train, recipe.width).__getitem__)
     # `fit` wants a test set; nothing is measured on it here, so one image is enough.
     model, _, history = train_on(recipe, chunk, lambda number: chunk(number).subset([0]), SEED)
     save_model(trained_file(), model, Alphabet(), recipe.width)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,14 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset, default_collate
-from torch.utils.flop_counter import FlopCounterMode
 
 from ocrlib.captchas import Captchas, shrink
 from ocrlib.evaluation import History, evaluate
-from ocrlib.experiments import REPORTED_SEED, Experiment, fit_all
+from ocrlib.experiments import REPORTED_SEED, Experiment
 from ocrlib.objectives import Objective
 from ocrlib.runtime import pick_device, seed_everything
 from ocrlib.texts import Alphabet
+from ocrlib.training import fit
 
 TRAINING = 3  # times the work of the forward pass: gradients by weights and by inputs take as many operations each
 
@@ -70,9 +69,9 @@ def race(recipe: Experiment, train: Captchas, test: Captchas, seed: int = REPORT
         cers.append(evaluate(model, objective, test).cer)
         return until is not None and cers[-1] <= until
 
-    history = fit_all(
+    history = fit(
         model, objective, train, test, optimizer,
-        epochs=sum(recipe.epochs), history=History(), after_step=measure, live=False, **options,
+        epochs=sum(recipe.epochs), history=History(), after_step=measure, live=False, raise_when_stopped=True, **options,
     )  # fmt: skip
     return Race(recipe.title, history.seconds, cers)
 
@@ -145,23 +144,6 @@ def image_files(captchas: Captchas, folder: Path) -> dict[str, Path]:
     for image, file in zip(captchas.images, files.values()):
         Image.fromarray(image[0].cpu().numpy()).convert("RGBA").save(file)
     return files
-
-
-def flops_per_image(model: nn.Module, width: int, height: int = 32) -> int:
-    """Floating-point operations of the forward pass of one image; a multiply-add is two.
-
-    Convolutions and matrix products are counted, as torch's `FlopCounterMode` does. The rest (batch norm, pools,
-    activations) takes far fewer operations.
-    """
-    model, enabled = copy.deepcopy(model).cpu().eval(), torch.backends.mkldnn.enabled
-    # Without oneDNN torch computes an LSTM on the CPU by single matrix products, which the counter sees.
-    torch.backends.mkldnn.enabled = False
-    try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model(torch.zeros(1, 1, height, width))
-    finally:
-        torch.backends.mkldnn.enabled = enabled
-    return counter.get_total_flops()
 
 
 def peak_flops(device: torch.device, dtype: torch.dtype = torch.float32, size: int = 2048, seconds: float = 2.0) -> float:

@@ -18,7 +18,7 @@ from ocrlib.captchas import Captchas, split
 from ocrlib.data.augmentation import RandomAffine
 from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import History, evaluate
-from ocrlib.experiments import EXPERIMENTS, Experiment, fit_all, train_on
+from ocrlib.experiments import EXPERIMENTS, Experiment, train_on
 from ocrlib.networks import Network
 from ocrlib.objectives import CTC
 from ocrlib.runtime import pick_budget, pick_device, seed_everything
@@ -26,6 +26,7 @@ from ocrlib.studies.domain_randomisation import InkChange
 from ocrlib.studies.records import Figures, run_figures
 from ocrlib.synthetic.generated import EndlessCaptchas
 from ocrlib.texts import Alphabet
+from ocrlib.training import fit
 
 CHUNKS, MIXED = 40, 10  # chunks in all, and how many of them at the end can hold real images
 CHUNK = EXPERIMENTS["fast"].train  # images
@@ -126,9 +127,9 @@ class Pretraining:
         """Train on the next ``count`` chunks. Test losses are those of each chunk's first image: `fit` wants a test set."""
         torch.set_rng_state(self.generator)
         chunk = functools.lru_cache(1)(lambda epoch: next(chunks))
-        self.history = fit_all(
+        self.history = fit(
             self.model, self.objective, chunk, lambda epoch: chunk(epoch).subset([0]), self.optimizer,
-            epochs=count, history=self.history, live=False, **self.options,
+            epochs=count, history=self.history, live=False, raise_when_stopped=True, **self.options,
         )  # fmt: skip
         self.generator = torch.get_rng_state()
 

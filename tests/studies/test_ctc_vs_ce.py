@@ -141,13 +141,13 @@ def test_steps_are_the_same_however_many_images_there_are():
 
 
 def test_epochs_take_all_images_in_turn_and_only_the_first_are_pretraining(monkeypatch):
-    calls, fit = [], module.fit_all
+    calls, fit = [], module.fit
 
     def watched(model, objective, images, *rest, epochs, **options):
         calls.append((type(objective).__name__, model.steps(WIDTH), epochs, images(0).names, images(1).names))
         return fit(model, objective, images, *rest, epochs=epochs, **options)
 
-    monkeypatch.setattr(module, "fit_all", watched)
+    monkeypatch.setattr(module, "fit", watched)
     compare(seed=1, images=4, pooled=12, pretraining=True)
     few = Trial(seed=1, images=4).data()[1].names
     first, second = few + few + few[:1], few[1:] + few + few[:2]

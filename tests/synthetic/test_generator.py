@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
+from ocrlib.synthetic import generator
 from ocrlib.synthetic.generator import (
     HEIGHT,
     SYMBOLS,
@@ -16,7 +17,6 @@ from ocrlib.synthetic.generator import (
     SyntheticCaptchas,
     draw_glyphs,
     draw_symbols,
-    generator,
     random_text,
     render_captcha,
     symbol_middles,

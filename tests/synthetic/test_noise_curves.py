@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ocrlib.synthetic.generator import HEIGHT, WIDTH, noise_curves
+from ocrlib.synthetic import noise_curves
+from ocrlib.synthetic.generator import HEIGHT, WIDTH
 
 
 def test_a_straight_curve_is_a_straight_line_with_square_ends():

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from ocrlib import load_captchas, pick_budget
+from ocrlib.data.loading import load_captchas
+from ocrlib.runtime import pick_budget
 from ocrlib.studies import cross_validation, ctc_vs_ce, open_questions, reproduction, synthetic_to_real
 from ocrlib.studies.pretraining import pretrain
 from ocrlib.studies.records import data_fingerprint, read_records, record_runs, run_recipe

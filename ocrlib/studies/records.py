@@ -27,8 +27,7 @@ from ocrlib.runtime import arithmetic, describe_device, pick_budget, pick_device
 SEEDS = (REPORTED_SEED, 1, 2, 3, 4)  # of training, in the studies that repeat the reported recipes
 Figures = Mapping[str, Any]  # the results of a run by name: numbers, texts, lists and dicts, as JSON can hold them
 
-# ocrlib's functions that are recorded. A record has the name on the left, so that it stays valid when code moves. The oldest
-# files name a function and its module of that time: `read_records` goes by the function alone.
+# ocrlib's functions that are recorded. A record has the name on the left, so that it stays valid when code moves.
 RUNS = {
     "recipe": "ocrlib.studies.records:run_recipe",
     "ctc_vs_ce": "ocrlib.studies.ctc_vs_ce:compare",
@@ -178,7 +177,7 @@ def read_records(path: str | Path) -> list[Record]:
             module, _, function = record.function.partition(":")
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"Line {number} of {path} is not a record ({error}). Delete it: its run is done again.") from error
-        if module.startswith("ocrlib."):
+        if module.startswith("ocrlib."):  # recorded before runs had names of their own; the module may have moved since
             record = replace(record, function=names.get(function, record.function))
         records.setdefault(record.key, record)
     return list(records.values())

@@ -1,17 +1,19 @@
-"""Intervals of medians, means and further values, and whether two methods differ when each seed gives a pair."""
+"""95 % intervals of medians, means and further values, and whether two methods differ when each seed gives a pair."""
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # scipy.stats itself is loaded when a function asks for it: that takes most of a second
 
-# scipy.stats takes about a second to import, so each function imports what it needs.
+CONFIDENCE = 0.95  # of all intervals
 
 
 class Median(NamedTuple):
-    """The median of ``count`` values, and the interval ``low`` to ``high``."""
+    """The median of ``count`` values, and its interval ``low`` to ``high``."""
 
     median: float
     low: float
@@ -22,92 +24,64 @@ class Median(NamedTuple):
         return f"{self.median:.4f} ({self.low:.4f} to {self.high:.4f})"
 
 
-def median_interval(values: Sequence[float], confidence: float = 0.95) -> Median:
-    """The median with an interval between two of the values themselves; nothing is assumed about their distribution.
-
-    For ten values it goes from the second least to the second greatest, which covers the true median in 97.9 % of cases
-    (W. J. Conover, "Practical Nonparametric Statistics", section 3.2; as scipy computes it). Fewer than six values can't give
-    95 %: then the bounds are the least and the greatest. Raises ``ValueError`` for no value.
-    """
-    from scipy.stats import quantile_test
-
+def median_interval(values: Sequence[float]) -> Median:
+    """The median with an interval between two of the values, however they are distributed. Raises ``ValueError`` for no value."""
+    # W. J. Conover, "Practical Nonparametric Statistics", 3.2. For ten values it goes from the second least to the second
+    # greatest, which covers the true median in 97.9 % of cases. Fewer than six can't give 95 %: then it spans all of them.
     values = np.asarray(values, dtype=float)
     if values.size == 0:
         raise ValueError("There is no value to take the median of.")
-    bounds = quantile_test(values, p=0.5).confidence_interval(confidence)
+    bounds = scipy.stats.quantile_test(values, p=0.5).confidence_interval(CONFIDENCE)
     low, high = (end if np.isnan(b) else b for b, end in zip(bounds, (values.min(), values.max())))
-    return Median(float(np.median(values)), float(low), float(high), int(values.size))
+    return Median(float(np.median(values)), float(low), float(high), values.size)
 
 
-class Paired(NamedTuple):
-    """The median difference with its interval, and the p-value of the hypothesis that there is no difference."""
-
-    difference: Median
-    p: float
+# The median difference with its interval, and the p-value of the hypothesis that there is no difference.
+Paired = namedtuple("Paired", "difference p")
 
 
 def paired(values: Sequence[float], others: Sequence[float]) -> Paired:
-    """Compare two methods run with the same seeds: the median of ``values - others``, and Wilcoxon's signed-rank test.
-
-    Ten pairs can't give a p below 1/512 = 0.002. Source: F. Wilcoxon, Biometrics Bulletin 1, 1945; ``scipy.stats.wilcoxon``.
-    Raises ``ValueError`` when the two have other lengths, or are empty.
-    """
-    from scipy.stats import wilcoxon
-
-    if len(values) != len(others):
-        raise ValueError(f"Pairs are needed, but there are {len(values)} values and {len(others)} others.")
-    differences = (np.asarray(values, dtype=float) - np.asarray(others, dtype=float)).round(12)  # so that equal ones tie
-    p = float(wilcoxon(differences).pvalue) if differences.any() else 1.0  # scipy has no answer when all are equal
-    return Paired(median_interval(differences), p)
+    """The median of ``values - others``, run with the same seeds, and Wilcoxon's p. Raises ``ValueError`` for other lengths."""
+    # F. Wilcoxon, Biometrics Bulletin 1, 1945. Ten pairs can't give a p below 1/512 = 0.002.
+    differences = np.array([a - b for a, b in zip(values, others, strict=True)], dtype=float).round(12)  # so that equal ones tie
+    p = scipy.stats.wilcoxon(differences).pvalue if differences.any() else 1.0  # scipy has no answer when all are equal
+    return Paired(median_interval(differences), float(p))
 
 
 class MeanInterval(NamedTuple):
-    """Mean, standard deviation, least and greatest of ``count`` values, and the mean's interval ``low`` to ``high``."""
+    """Mean of ``count`` values, its interval ``low`` to ``high``, and the least and the greatest value."""
 
     mean: float
-    deviation: float
-    least: float
-    greatest: float
     low: float
     high: float
+    least: float
+    greatest: float
     count: int
 
     def __str__(self) -> str:
         return f"{self.mean:.4f} ({self.low:.4f} to {self.high:.4f}), from {self.least:.4f} to {self.greatest:.4f}"
 
 
-def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInterval:
-    """The mean with Student's interval (Biometrika 6, 1908), which assumes that the values are normally distributed.
-
-    Raises ``ValueError`` for fewer than two values.
-    """
-    from scipy.stats import t
-
+def mean_interval(values: Sequence[float]) -> MeanInterval:
+    """The mean of normally distributed values with Student's interval (Biometrika 6, 1908). Raises ``ValueError`` below two."""
     values = np.asarray(values, dtype=float)
     if values.size < 2:
         raise ValueError(f"An interval of the mean needs at least two values, got {values.size}.")
-    mean, deviation = float(values.mean()), float(values.std(ddof=1))
-    half = float(t.ppf((1 + confidence) / 2, values.size - 1)) * deviation / values.size**0.5
-    return MeanInterval(mean, deviation, float(values.min()), float(values.max()), mean - half, mean + half, int(values.size))
+    mean, quantile = float(values.mean()), scipy.stats.t.ppf((1 + CONFIDENCE) / 2, values.size - 1)
+    half = float(quantile * values.std(ddof=1)) / values.size**0.5
+    return MeanInterval(mean, mean - half, mean + half, float(values.min()), float(values.max()), values.size)
 
 
-def value_prediction_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """The bounds between which one more value falls, if all are drawn from one normal distribution.
-
-    They are wider than two standard deviations, because mean and deviation are only estimated (G. J. Hahn and W. Q. Meeker,
-    "Statistical Intervals", 4.7). Raises ``ValueError`` for fewer than two values.
-    """
-    mean, _, _, _, low, _, count = mean_interval(values, confidence)
-    half = (mean - low) * (count + 1) ** 0.5
-    return mean - half, mean + half
+def value_prediction_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Where one more value falls, low to high, if all are drawn from one normal distribution. Raises as `mean_interval`."""
+    # Wider, because mean and deviation are only estimated: G. J. Hahn and W. Q. Meeker, "Statistical Intervals", 4.7.
+    found = mean_interval(values)
+    half = (found.mean - found.low) * (found.count + 1) ** 0.5
+    return found.mean - half, found.mean + half
 
 
-def count_prediction_interval(successes: int, trials: int, more: int, confidence: float = 0.95) -> tuple[int, int]:
-    """The bounds between which the successes in ``more`` trials fall, after ``successes`` in ``trials``, if all are alike.
-
-    By the beta-binomial distribution that follows from Jeffreys' prior (A. Gelman et al., "Bayesian Data Analysis", 2.4, 2.8).
-    """
-    from scipy.stats import betabinom
-
-    distribution = betabinom(more, successes + 0.5, trials - successes + 0.5)
-    return int(distribution.ppf((1 - confidence) / 2)), int(distribution.ppf((1 + confidence) / 2))
+def count_prediction_interval(successes: int, trials: int, more: int) -> tuple[int, int]:
+    """Where the successes in ``more`` trials fall, low to high, after ``successes`` in ``trials``, if all are alike."""
+    # The beta-binomial distribution that follows from Jeffreys' prior: A. Gelman et al., "Bayesian Data Analysis", 2.4, 2.8.
+    low, high = scipy.stats.betabinom(more, successes + 0.5, trials - successes + 0.5).interval(CONFIDENCE)
+    return int(low), int(high)

@@ -21,13 +21,10 @@ CHUNKS = 120  # of generated images; each is an epoch
 
 
 def pretrain() -> Figures:
-    """Train the network under the budget in force, and save it as `trained_file`; figures for `record_runs`.
-
-    ``generated`` counts the images, ``weights`` is the `weights_digest` of the saved network.
-    """
-    budget = pick_budget()
+    """Train the network under the budget in force, and save it as `trained_file`. ``generated`` counts the images."""
+    budget, recipe = pick_budget(), EXPERIMENTS["fast"]
     chunks = min(CHUNKS, 2 * budget.epochs(CHUNKS))
-    recipe = replace(EXPERIMENTS["fast"], train=budget.images(EXPERIMENTS["fast"].train), epochs=(chunks,))
+    recipe = replace(recipe, train=budget.images(recipe.train), epochs=(chunks,))
     chunk = functools.lru_cache(1)(EndlessCaptchas(STREAM_SEED, recipe.train, recipe.width).__getitem__)
     # `fit` wants a test set; nothing is measured on it here, so one image is enough.
     model, _, history = train_on(recipe, chunk, lambda number: chunk(number).subset([0]), SEED)
@@ -50,6 +47,5 @@ def weights_digest(network: nn.Module) -> str:
     """12 hex digits of the SHA-256 of all weights and buffers in half precision, in order."""
     digest = hashlib.sha256()
     for name, value in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update((value.half() if value.is_floating_point() else value).cpu().numpy().tobytes())
+        digest.update(name.encode() + (value.half() if value.is_floating_point() else value).cpu().numpy().tobytes())
     return digest.hexdigest()[:12]

@@ -8,11 +8,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, wait
-from dataclasses import asdict, dataclass, replace
+from concurrent.futures import Executor, as_completed
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import torch
 from filelock import FileLock
 from tqdm import tqdm
@@ -22,9 +23,6 @@ from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import Report
 from ocrlib.experiments import EXPERIMENTS, REPORTED_SEED, REPORTED_SPLIT, checkpoint_files, run
 from ocrlib.runtime import arithmetic, describe_device, pick_budget, pick_device, runs_folder, versions
-
-if TYPE_CHECKING:
-    import pandas
 
 SEEDS = (REPORTED_SEED, 1, 2, 3, 4)  # of training, in the studies that repeat the reported recipes
 Figures = Mapping[str, Any]  # the results of a run by name: numbers, texts, lists and dicts, as JSON can hold them
@@ -40,51 +38,31 @@ RUNS = {
     "synthetic_to_real": "ocrlib.studies.synthetic_to_real:transfer",
     "pretrained": "ocrlib.studies.pretraining:pretrain",
 }
-_OLD_NAMES = {  # in files that were recorded before runs had names of their own
-    "ocrlib.records:run_recipe": "recipe",
-    "ocrlib.comparison:compare": "ctc_vs_ce",
-    "ocrlib.cross_validation:cross_validate": "cross_validation",
-    "ocrlib.questions:train_variant": "variants",
-    "ocrlib.questions:train_to_look": "receptive_fields",
-    "ocrlib.questions:try_remedy": "remedies",
-    "ocrlib.transfer:transfer": "synthetic_to_real",
-    "ocrlib.pretrained:pretrain": "pretrained",
-}
 _ONE_AT_A_TIME = threading.RLock()  # threads share torch's random state and thread count: their runs would mix
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A run that is to be done: all that a worker needs to know beside the function itself."""
+class Record:
+    """A run, where it was done, and its figures. One that is still to be done has neither figures nor device."""
 
     function: str  # a name of `RUNS`, or "module:name" for a function of your own
     arguments: dict[str, Any]
     budget: str
     data: str  # `data_fingerprint`
     threads: int
-
-    @property
-    def key(self) -> str:
-        """Equal for two plans of the same run. The number of threads makes no difference."""
-        return json.dumps([self.function, self.arguments, self.budget, self.data], sort_keys=True)
-
-
-@dataclass(frozen=True)
-class Record(Plan):
-    """A finished run: its plan, where it was done, and its figures. ``seconds`` are wall seconds, with loading and reading."""
-
     device: str
     versions: dict[str, str]
     figures: dict[str, Any]
-    seconds: float
+    seconds: float  # wall seconds, with loading and reading
+
+    @property
+    def key(self) -> str:
+        """Equal for two records of the same run. The number of threads makes no difference."""
+        return json.dumps([self.function, self.arguments, self.budget, self.data], sort_keys=True)
 
 
-def run_recipe(recipe: str, seed: int = 42069, split_seed: int = 42, width: int | None = None) -> Figures:
-    """Train and evaluate a recipe of `EXPERIMENTS`, and return its `run_figures`.
-
-    ``width`` replaces the recipe's own width of the images in pixels. A run that was stopped goes on from its checkpoint below
-    `runs_folder`. The checkpoint is deleted at the end.
-    """
+def run_recipe(recipe: str, seed: int = REPORTED_SEED, split_seed: int = REPORTED_SPLIT, width: int | None = None) -> Figures:
+    """Train and evaluate a recipe of `EXPERIMENTS`, at another ``width`` in pixels if given, and return its `run_figures`."""
     experiment = EXPERIMENTS[recipe] if width is None else replace(EXPERIMENTS[recipe], width=width)
     captchas = load_captchas(width=experiment.width)
     checkpoint = checkpoint_of_run(f"{recipe}-{experiment.width}-{seed}-{split_seed}", captchas)
@@ -95,11 +73,8 @@ def run_recipe(recipe: str, seed: int = 42069, split_seed: int = 42, width: int 
 
 
 def run_figures(report: Report, *without: str) -> dict[str, Any]:
-    """The figures that a record keeps of a training and its evaluation, but for those named in ``without``.
-
-    ``report`` must hold the training's history (see `ocrlib.evaluation.Report.after_training`). Losses are in nats a symbol,
-    ``mistakes`` are [predicted, true] of each misread image, ``history`` is the digest of all losses.
-    """
+    """The figures that a record keeps of a `Report` with the training's history, but for those named in ``without``."""
+    # Losses are in nats a symbol, mistakes are [predicted, true], and "history" is the digest of all losses.
     figures = report.figures | {
         "mistakes": report.misread,
         "train_loss": report.history.train_loss[-1],
@@ -112,12 +87,9 @@ def run_figures(report: Report, *without: str) -> dict[str, Any]:
 
 
 def checkpoint_of_run(name: str, captchas: Captchas) -> Path:
-    """The checkpoint file of a run that takes minutes. Whoever does the run deletes it at the end.
-
-    Its name holds the number of threads: with another number the last bits would differ.
-    """
+    """The file that a run goes on from after it was stopped. Whoever does the run deletes it at the end."""
     folder = runs_folder(pick_budget(), captchas.source) / "recorded"
-    return folder / f"{name}-{captchas.fingerprint()}-{torch.get_num_threads()}.pt"
+    return folder / f"{name}-{captchas.fingerprint()}-{torch.get_num_threads()}.pt"  # other threads, other bits
 
 
 def record_runs(
@@ -129,65 +101,54 @@ def record_runs(
 ) -> list[Record]:
     """Run ``function(**job)`` for each job that is not yet in the file ``path``; return all records in the order of the jobs.
 
-    Each run is added to the file when it ends, so a study that was stopped goes on where it was, and two studies can write to
-    one file. ``executor`` is any of ``concurrent.futures``, for example a pool of processes; without one, the jobs run here,
-    one after the other. Every run has the same number of ``threads`` (by default torch's present one), because the last bits
-    of a sum depend on it.
+    A run is added when it ends, so a study that was stopped goes on, and two can share a file. Without an ``executor`` of
+    ``concurrent.futures`` jobs run here, one by one. All runs have the same number of ``threads``: last bits depend on it.
 
-    Raises ``ValueError`` for a function that can't be imported by its name, or a job that JSON can't hold. Raises
-    ``RuntimeError`` with the job's arguments when a job fails: the runs under way are still recorded, no others are started.
+    Raises ``ValueError`` for a function that can't be imported by its name or a job that JSON can't hold, ``RuntimeError``
+    with the job's arguments when a job fails: the runs under way are still recorded, no others are started.
     """
-    path, threads = Path(path), threads or torch.get_num_threads()
-    name, budget, data = _name(function), pick_budget().name, data_fingerprint()
-    plans = [Plan(name, _as_json(job), budget, data, threads) for job in jobs]
+    path, name, here = Path(path), _name(function), (pick_budget().name, data_fingerprint())
+    undone = Record(name, {}, *here, threads or torch.get_num_threads(), device="", versions={}, figures={}, seconds=0.0)
+    plans = [replace(undone, arguments=_as_json(job)) for job in jobs]
     done = {record.key for record in read_records(path)}
     missing = {plan.key: plan for plan in plans if plan.key not in done}
     if missing:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()  # fails before the first run, not after it, where nothing can be written
-    with tqdm(total=len(plans), initial=len(plans) - len(missing), desc=path.stem, unit="run") as bar:
-        for record in _finished(function, list(missing.values()), executor):
-            add_record(path, record)
-            bar.update()
+    finished = _finished(function, missing.values(), executor)
+    for record in tqdm(finished, path.stem, len(plans), initial=len(plans) - len(missing), unit="run"):
+        add_record(path, record)
     found = {record.key: record for record in read_records(path)}
     return [found[plan.key] for plan in plans]
 
 
-def _finished(function: Callable[..., Figures], plans: Sequence[Plan], executor: Executor | None) -> Iterator[Record]:
+def _finished(function: Callable[..., Figures], plans: Iterable[Record], executor: Executor | None) -> Iterator[Record]:
     """Records as their runs end. After a failure no more are started; it is raised when those under way have ended."""
     if executor is None:
         yield from (run_plan(function, plan) for plan in plans)
         return
     pending = {executor.submit(run_plan, function, plan) for plan in plans}
-    failure: BaseException | None = None
     try:
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                failure = failure or future.exception()
-                if not future.exception():
-                    yield future.result()
-            if failure:
-                pending = {future for future in pending if not future.cancel()}
-    finally:
+        for future in as_completed(list(pending)):
+            pending.remove(future)
+            yield future.result()
+    except Exception:
+        under_way = [future for future in pending if not future.cancel()]
+        yield from (future.result() for future in as_completed(under_way) if not future.exception())
+        raise
+    finally:  # also where the stop button ended this
         for future in pending:
             future.cancel()
-    if failure:
-        raise failure
 
 
-def run_plan(function: Callable[..., Figures], plan: Plan) -> Record:
+def run_plan(function: Callable[..., Figures], plan: Record) -> Record:
     """Do one run in this process. Raises as `record_runs`, or where the process finds another budget or other images."""
     with _ONE_AT_A_TIME:
         before, began = torch.get_num_threads(), time.perf_counter()
+        torch.set_num_threads(plan.threads)
         try:
-            budget, data = pick_budget().name, data_fingerprint()
-            if (budget, data) != (plan.budget, plan.data):
-                raise ValueError(
-                    f"the study has budget {plan.budget} and data {plan.data}, but this process finds {budget} and {data}. "
-                    "Start the workers with the study's OCRLIB_BUDGET and OCRLIB_DATA (a full path)."
-                )
-            torch.set_num_threads(plan.threads)
+            if (pick_budget().name, data_fingerprint()) != (plan.budget, plan.data):
+                raise ValueError("the study has another OCRLIB_BUDGET or OCRLIB_DATA (give a full path) than this process")
             figures = _as_json(function(**plan.arguments))
         except Exception as error:
             # Only the error's text is kept: an exception that can't be unpickled would break a pool of processes.
@@ -196,7 +157,7 @@ def run_plan(function: Callable[..., Figures], plan: Plan) -> Record:
         finally:
             torch.set_num_threads(before)
         device, seconds = describe_device(pick_device()), round(time.perf_counter() - began, 2)
-        return Record(**asdict(plan), device=device, versions=versions(), figures=figures, seconds=seconds)
+        return replace(plan, device=device, versions=versions(), figures=figures, seconds=seconds)
 
 
 def data_fingerprint() -> str:
@@ -205,64 +166,51 @@ def data_fingerprint() -> str:
 
 
 def read_records(path: str | Path) -> list[Record]:
-    """All records of a file, each run once; none if there is no file. Raises ``ValueError`` with the number of a broken line.
-
-    A last line without a newline is passed over: it was being written when the machine stopped.
-    """
-    path = Path(path)
-    records: dict[str, Record] = {}
+    """All records of a file, each run once; none if there is no file. Raises ``ValueError`` with the number of a broken line."""
+    path, records = Path(path), {}
+    # What stands behind the last newline was being written when the machine stopped.
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1] if path.exists() else []
+    names = {place.partition(":")[2]: name for name, place in RUNS.items()}
     for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
         try:
-            values = json.loads(line)
-            record = Record(**values | {"function": _OLD_NAMES.get(values["function"], values["function"])})
-        except (json.JSONDecodeError, TypeError, KeyError) as error:
+            record = Record(**json.loads(line))
+            module, _, function = record.function.partition(":")
+        except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"Line {number} of {path} is not a record ({error}). Delete it: its run is done again.") from error
+        if module.startswith("ocrlib."):  # recorded before runs had names of their own; the module may have moved since
+            record = replace(record, function=names.get(function, record.function))
         records.setdefault(record.key, record)
     return list(records.values())
 
 
-def add_record(path: str | Path, record: Record) -> None:
+def add_record(path: Path, record: Record) -> None:
     """Add one line to the file, while no other process does. The file's folder must be there."""
-    path = Path(path)
     with FileLock(path.with_name(f".{path.name}.lock")), open(path, "ab+") as file:
         file.seek(0)
         cut_off = file.read().rpartition(b"\n")[2]
         file.truncate(file.tell() - len(cut_off))
-        file.write(json.dumps(asdict(record), sort_keys=True).encode() + b"\n")
+        file.write(json.dumps(vars(record), sort_keys=True).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
 
-def records_frame(records: Iterable[Record], defaults: Callable[..., Any] | None = None) -> pandas.DataFrame:
+def records_frame(records: Sequence[Record], defaults: Callable[..., Any] | None = None) -> pd.DataFrame:
     """A table with a row for each run: its arguments, its figures, and the record itself in the column ``record``.
 
-    ``defaults`` is the function that was run, or the class of its arguments: its defaults fill in the arguments that a record
-    doesn't name. A figure with the name of an argument gets "_figure" behind its name. The rows are sorted by seed and split,
-    the reported ones first.
+    ``defaults`` is the function that was run, or the class of its arguments: it fills in the arguments that a record doesn't
+    name. A figure with an argument's name gets "_figure" behind it. Seeds and splits are sorted, the reported ones first.
     """
-    import pandas  # here: it takes half a second, which every worker process would have to wait
-
-    parameters = inspect.signature(defaults).parameters.values() if defaults else []
-    usual = {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
-    records = list(records)
-    taken = {name for record in records for name in usual | record.arguments}
-    rows = []
-    for record in records:
-        figures = {f"{name}_figure" if name in taken else name: value for name, value in record.figures.items()}
-        rows.append({**usual, **record.arguments, **figures, "record": record})
-
-    def reported_first(row: dict[str, Any]) -> list[tuple[bool, int]]:
-        reported = {"seed": REPORTED_SEED, "split_seed": REPORTED_SPLIT}
-        return [(row.get(name) != value, row.get(name, value)) for name, value in reported.items()]
-
-    return pandas.DataFrame(sorted(rows, key=reported_first))
+    parameters = inspect.signature(defaults).parameters if defaults else {}
+    usual = {name: parameter.default for name, parameter in parameters.items() if parameter.default is not parameter.empty}
+    arguments = pd.DataFrame([usual | record.arguments for record in records])
+    figures = pd.DataFrame([record.figures for record in records])
+    table = arguments.merge(figures, left_index=True, right_index=True, suffixes=("", "_figure")).assign(record=records)
+    reported = {"seed": REPORTED_SEED, "split_seed": REPORTED_SPLIT}
+    order = [name for name in reported if name in table]
+    return table.sort_values(order, key=lambda c: c.where(c != reported[c.name], -1), kind="stable", ignore_index=True)
 
 
-def _name(function: Callable[..., Figures]) -> str:
-    """The function's name in a record."""
+def _name(function: Callable[..., Figures]) -> str:  # in a record
     name = getattr(function, "__qualname__", repr(function))
     if not name.isidentifier():
         raise ValueError(f"{name} can't be imported by its name; record_runs needs a function of a module's top level.")

@@ -53,7 +53,7 @@ def test_equal_values_do_not_differ():
 
 
 def test_refuses_what_is_no_pair():
-    with pytest.raises(ValueError, match="2 values and 1 others"):
+    with pytest.raises(ValueError, match="shorter"):
         paired([1, 2], [1])
     with pytest.raises(ValueError, match="no value"):
         median_interval([])
@@ -69,13 +69,13 @@ def test_rows_of_a_table_are_paired_by_their_place():
 
 def test_mean_and_interval_by_hand():
     found = mean_interval([1.0, 2.0, 3.0])
-    assert (found.mean, found.deviation, found.least, found.greatest, found.count) == (2.0, 1.0, 1.0, 3.0, 3)
+    assert (found.mean, found.least, found.greatest, found.count) == (2.0, 1.0, 3.0, 3)
     assert found.high - found.mean == pytest.approx(4.302653 / 3**0.5)  # Student's t, two degrees of freedom
     assert found.low == pytest.approx(2 * found.mean - found.high)
 
 
 def test_equal_values_have_no_mean_interval():
-    assert mean_interval([0.5, 0.5])[:6] == (0.5, 0.0, 0.5, 0.5, 0.5, 0.5)
+    assert mean_interval([0.5, 0.5]) == (0.5, 0.5, 0.5, 0.5, 0.5, 2)
 
 
 @pytest.mark.parametrize("values", [[], [1.0]])

@@ -140,11 +140,25 @@ def test_a_run_that_two_studies_did_counts_once(path):
     assert [record.seconds for record in read_records(path)] == [1.0]
 
 
-@pytest.mark.parametrize("old, name", records._OLD_NAMES.items())
+OLD_NAMES = {  # in files that were recorded before runs had names of their own
+    "ocrlib.records:run_recipe": "recipe",
+    "ocrlib.comparison:compare": "ctc_vs_ce",
+    "ocrlib.cross_validation:cross_validate": "cross_validation",
+    "ocrlib.questions:train_variant": "variants",
+    "ocrlib.questions:train_to_look": "receptive_fields",
+    "ocrlib.questions:try_remedy": "remedies",
+    "ocrlib.transfer:transfer": "synthetic_to_real",
+    "ocrlib.pretrained:pretrain": "pretrained",
+    "somebody.else:transfer": "somebody.else:transfer",
+    "ocrlib.records:unknown": "ocrlib.records:unknown",
+}
+
+
+@pytest.mark.parametrize("old, name", OLD_NAMES.items())
 def test_a_run_that_was_recorded_under_an_old_name_is_the_same_run(path, old, name):
     add_record(path, replace(RECORD, function=old))
     add_record(path, replace(RECORD, function=name))
-    assert read_records(path) == [replace(RECORD, function=name)] and name in RUNS
+    assert read_records(path) == [replace(RECORD, function=name)] and (name in RUNS or name == old)
 
 
 def test_the_names_of_runs_are_those_of_functions():

@@ -31,7 +31,7 @@ def shuffled_order(n: int) -> Tensor:
     return next(iter(DataLoader(range(n), batch_size=n, shuffle=True)))
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Loop:
     """Takes training steps. It knows no plots, files or signals.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import random
@@ -13,13 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from ocrlib import networks
-from ocrlib.captchas import Captchas
-from ocrlib.networks import Network, parameter_count
+from ocrlib.networks import Network
 from ocrlib.texts import Alphabet
 
 FORMAT = 1  # raised when the layout of the file changes
@@ -73,16 +68,13 @@ def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise OSError(
             f"Could not write the checkpoint {path} ({error}). An older one, if any, is untouched. "
             "Free some space or give fit another checkpoint=path."
         ) from error
-    except BaseException:  # a second Ctrl-C: leave no litter
-        if temporary:
+    finally:
+        if temporary:  # there still after a failure, or a second Ctrl-C
             Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -106,23 +98,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     return state
 
 
-def refuse_other_run(path: str | Path, found: dict[str, str], expected: dict[str, str]) -> None:
-    """Raise ``CheckpointError`` naming each entry in which a checkpoint's identity differs from this run's."""
-    keys = [*expected, *(key for key in found if key not in expected)]
-    different = [
-        f"{key}: {found.get(key, 'not recorded')} there, {expected.get(key, 'none')} here"
-        for key in keys
-        if found.get(key) != expected.get(key)
-    ]
-    if different:
-        raise CheckpointError(
-            f"The checkpoint {path} belongs to another run:\n  " + "\n  ".join(different) + "\n"
-            "Give this run another checkpoint=path, or pass fresh=True to start over and replace the file."
-        )
-
-
 class Checkpointer:
-    """The checkpoint file of one training run, which `run_identity` names."""
+    """The checkpoint file of one training run, which `ocrlib.loop.Loop.identity` names."""
 
     def __init__(self, path: str | Path, identity: dict[str, str]) -> None:
         self.path, self.identity = Path(path), identity
@@ -136,7 +113,17 @@ class Checkpointer:
         if not self.path.exists():
             return None
         state = load_checkpoint(self.path)
-        refuse_other_run(self.path, state.pop("identity"), self.identity)
+        found, expected = state.pop("identity"), self.identity
+        different = [
+            f"{key}: {found.get(key, 'not recorded')} there, {expected.get(key, 'none')} here"
+            for key in {**expected, **found}
+            if found.get(key) != expected.get(key)
+        ]
+        if different:
+            raise CheckpointError(
+                f"The checkpoint {self.path} belongs to another run:\n  " + "\n  ".join(different) + "\n"
+                "Give this run another checkpoint=path, or pass fresh=True to start over and replace the file."
+            )
         done = len(state["history"]["test_loss"])
         if done > epochs:
             raise CheckpointError(
@@ -150,51 +137,6 @@ class Checkpointer:
         """Write the run's state to the file. Raises ``OSError`` as `save_checkpoint` does."""
         save_checkpoint(self.path, {"identity": self.identity, **state})
         self.saved = time.perf_counter()
-
-
-def run_identity(
-    model: nn.Module, objective: object, optimizer: Optimizer, scheduler: LRScheduler | None, batch_size: int,
-    clip_norm: float | None, augment: object, autocast: torch.dtype | None, train: object, test: object, before: str,
-) -> dict[str, str]:  # fmt: skip
-    """What must be equal for a run to go on from a checkpoint, by names that a reader knows."""
-    shapes = repr([(key, tuple(value.shape)) for key, value in model.state_dict().items()])
-    layers = hashlib.sha256(shapes.encode()).hexdigest()[:8]
-    identity = {
-        "network": f"{type(model).__name__}, {parameter_count(model):,} parameters, layers {layers}",
-        "objective": repr(objective),
-        "optimizer": _describe(optimizer, optimizer.defaults),
-        "schedule": _describe(scheduler, _fixed(scheduler.state_dict())) if scheduler else "none",
-        "batch size": str(batch_size),
-        "gradient clipping": str(clip_norm),
-        "augmentation": _describe_callable(augment) if augment else "none",
-        "training images": _describe_images(train),
-        "test images": _describe_images(test),
-        "seed": str(torch.initial_seed()),
-        "training before this call": before,
-    }
-    return identity if autocast is None else {**identity, "precision": str(autocast)}
-
-
-def _describe(thing: object, settings: dict[str, Any]) -> str:
-    return f"{type(thing).__name__}({', '.join(f'{key}={value}' for key, value in settings.items())})"
-
-
-def _describe_callable(thing: object) -> str:
-    """A function's name, or an object's own description; its type where that would hold an address in memory."""
-    described = repr(thing) if type(thing).__repr__ is not object.__repr__ else type(thing).__name__
-    return getattr(thing, "__qualname__", described)
-
-
-def _describe_images(images: object) -> str:
-    if isinstance(images, Captchas):
-        return f"{len(images)} images, {images.fingerprint()}"
-    return f"from {_describe_callable(images)}"
-
-
-def _fixed(schedule: dict[str, Any]) -> dict[str, Any]:
-    """The entries of a schedule's state that say which schedule it is, not how far it has come."""
-    plain = {key: value for key, value in schedule.items() if isinstance(value, (int, float, str, list))}
-    return {key: value for key, value in plain.items() if key != "last_epoch" and not key.startswith("_")}
 
 
 class TrainedModel(NamedTuple):
@@ -217,18 +159,13 @@ def save_model(path: str | Path, network: Network, alphabet: Alphabet, width: in
     classes = network.head.out_features
     if classes != len(alphabet):
         raise ValueError(f"{kind} has {classes} classes, but this alphabet with its blank has {len(alphabet)}; give its own.")
-    weights = {
-        name: tensor.detach().cpu().half() if tensor.is_floating_point() else tensor.cpu()
-        for name, tensor in network.state_dict().items()
-    }
+    tensors = network.state_dict().items()
+    weights = {name: tensor.half().cpu() if tensor.is_floating_point() else tensor.cpu() for name, tensor in tensors}
     save_checkpoint(path, {"network": kind, "symbols": alphabet.symbols, "width": width, "weights": weights})
 
 
 def load_model(path: str | Path) -> TrainedModel:
-    """The network in a file of `save_model`, on the CPU. Executes no code from the file.
-
-    Raises ``CheckpointError`` when the file is no such file.
-    """
+    """The network in a file of `save_model`, on the CPU; no code in it is run. Raises ``CheckpointError`` for another file."""
     state = load_checkpoint(path)
     wanted = {"network": str, "symbols": str, "width": int, "weights": dict}
     wrong = [name for name, kind in wanted.items() if not isinstance(state.get(name), kind)]

@@ -111,10 +111,7 @@ def binomial_interval(successes: int, trials: int, confidence: float = 0.95) -> 
 
 @torch.no_grad()
 def predict(model: nn.Module, images: Tensor, batch_size: int = 64) -> Tensor:
-    """Logits ``(T, N, C)`` of uint8 images ``(N, 1, H, W)``, on the model's device, in evaluation mode.
-
-    The model is left in the mode it was in.
-    """
+    """Logits ``(T, N, C)``, on the model's device, of uint8 images ``(N, 1, H, W)``. The model's mode stays as it was."""
     device = next(model.parameters()).device
     training = model.training
     model.eval()
@@ -163,6 +160,7 @@ def score(predicted: Sequence[str], captchas: Captchas) -> Report:
         interval=binomial_interval(edits, characters),
         mistakes=mistakes,
     )
+
 
 Readable = str | os.PathLike[str] | Image.Image  # a file's path, or a picture
 

@@ -108,13 +108,8 @@ class Experiment:
         if kept == total and budget.max_epochs is None:
             return self
         train = round(kept * self.train / total)
-        return replace(
-            self,
-            train=train,
-            test=kept - train,
-            batch_size=min(self.batch_size, max(train // 4, 1)),
-            epochs=tuple(budget.epochs(n) for n in self.epochs),
-        )
+        batch_size, epochs = min(self.batch_size, max(train // 4, 1)), tuple(map(budget.epochs, self.epochs))
+        return replace(self, train=train, test=kept - train, batch_size=batch_size, epochs=epochs)
 
 
 EXPERIMENTS: dict[str, Experiment] = {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,8 +15,9 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from ocrlib.captchas import Captchas
-from ocrlib.checkpoints import random_states, restore_random_states, run_identity
+from ocrlib.checkpoints import random_states, restore_random_states
 from ocrlib.evaluation import History, predict
+from ocrlib.networks import parameter_count
 from ocrlib.objectives import Objective
 
 Epochs = Captchas | Callable[[int], Captchas]  # the images of every epoch, or a function of the epoch's number, from 0
@@ -28,6 +31,7 @@ def shuffled_order(n: int) -> Tensor:
     return next(iter(DataLoader(range(n), batch_size=n, shuffle=True)))
 
 
+@dataclass(eq=False, repr=False)
 class Loop:
     """Takes training steps. It knows no plots, files or signals.
 
@@ -35,24 +39,20 @@ class Loop:
     waits for the host.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        objective: Objective,
-        train: Epochs,
-        test: Epochs,
-        optimizer: Optimizer,
-        batch_size: int,
-        scheduler: LRScheduler | None,
-        clip_norm: float | None,
-        augment: Callable[[Tensor], Tensor] | None,
-        autocast: torch.dtype | None,
-        history: History,
-    ) -> None:
-        self.model, self.objective, self.optimizer, self.scheduler = model, objective, optimizer, scheduler
-        self.train, self.test, self.batch_size, self.clip_norm = train, test, batch_size, clip_norm
-        self.augment, self.autocast, self.history = augment, autocast, history
-        self.parameters = list(model.parameters())
+    model: nn.Module
+    objective: Objective
+    train: Epochs
+    test: Epochs
+    optimizer: Optimizer
+    batch_size: int
+    scheduler: LRScheduler | None
+    clip_norm: float | None
+    augment: Callable[[Tensor], Tensor] | None
+    autocast: torch.dtype | None
+    history: History
+
+    def __post_init__(self) -> None:
+        self.parameters = list(self.model.parameters())
         self.device = self.parameters[0].device
         self.loaded: tuple[Captchas, Captchas] | None = None  # whose images lie on the device
         self.position = self.fetched = 0  # steps of this epoch taken, and losses of it fetched
@@ -105,14 +105,24 @@ class Loop:
         self.resumed += time.perf_counter() - began
         return ended
 
-    def weights_are_finite(self) -> bool:
-        return all(bool(p.isfinite().all()) for p in self.parameters)
-
     def identity(self) -> dict[str, str]:
-        """What must be equal for a run to go on from a checkpoint."""
-        parts = self.model, self.objective, self.optimizer, self.scheduler, self.batch_size, self.clip_norm, self.augment
-        before = f"{self.history.epochs} epochs, {self.history.digest()}"
-        return run_identity(*parts, self.autocast, self.train, self.test, before)
+        """What must be equal for a run to go on from a checkpoint, by names that a reader knows."""
+        shapes = repr([(key, tuple(value.shape)) for key, value in self.model.state_dict().items()])
+        layers = hashlib.sha256(shapes.encode()).hexdigest()[:8]
+        identity = {
+            "network": f"{type(self.model).__name__}, {parameter_count(self.model):,} parameters, layers {layers}",
+            "objective": repr(self.objective),
+            "optimizer": _describe(self.optimizer, self.optimizer.defaults),
+            "schedule": _describe(self.scheduler, _fixed(self.scheduler.state_dict())) if self.scheduler else "none",
+            "batch size": str(self.batch_size),
+            "gradient clipping": str(self.clip_norm),
+            "augmentation": _describe_callable(self.augment) if self.augment else "none",
+            "training images": _describe_images(self.train),
+            "test images": _describe_images(self.test),
+            "seed": str(torch.initial_seed()),
+            "training before this call": f"{self.history.epochs} epochs, {self.history.digest()}",
+        }
+        return identity if self.autocast is None else {**identity, "precision": str(self.autocast)}
 
     def state(self) -> dict[str, Any]:
         """All that is needed to go on from here, in types that a checkpoint can hold."""
@@ -172,3 +182,25 @@ def check(name: str, captchas: Captchas, model: nn.Module, objective: Objective,
     if name == "train" and not 1 <= batch_size <= len(captchas):
         raise ValueError(f"batch_size={batch_size}: it must be between 1 and the {len(captchas)} training images.")
     objective.check(model, captchas.images.shape[-1], captchas.texts)
+
+
+def _describe(thing: object, settings: dict[str, Any]) -> str:
+    return f"{type(thing).__name__}({', '.join(f'{key}={value}' for key, value in settings.items())})"
+
+
+def _describe_callable(thing: object) -> str:
+    """A function's name, or an object's own description; its type where that would hold an address in memory."""
+    described = repr(thing) if type(thing).__repr__ is not object.__repr__ else type(thing).__name__
+    return getattr(thing, "__qualname__", described)
+
+
+def _describe_images(images: Epochs) -> str:
+    if isinstance(images, Captchas):
+        return f"{len(images)} images, {images.fingerprint()}"
+    return f"from {_describe_callable(images)}"
+
+
+def _fixed(schedule: dict[str, Any]) -> dict[str, Any]:
+    """The entries of a schedule's state that say which schedule it is, not how far it has come."""
+    plain = {key: value for key, value in schedule.items() if isinstance(value, (int, float, str, list))}
+    return {key: value for key, value in plain.items() if key != "last_epoch" and not key.startswith("_")}

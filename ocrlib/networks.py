@@ -62,17 +62,27 @@ class Network(nn.Module):
 
         Raises ``ValueError`` when the images have another shape, or are too narrow to leave a step.
         """
-        self._check(images)
+        name = type(self).__name__
+        if images.ndim != 4 or images.shape[1] != 1 or images.shape[2] != HEIGHT:
+            raise ValueError(
+                f"{name} reads images of shape (N, 1, {HEIGHT}, W), got {tuple(images.shape)}. "
+                f"Load them with load_captchas(width=..., height={HEIGHT})."
+            )
+        width = images.shape[3]
+        if self.steps(width) < 1:
+            least = next((w for w in range(width, 10_000) if self.steps(w) >= 1), None)
+            needed = f"it needs at least {least}" if least else "nor do wider ones: it was made for narrower images"
+            raise ValueError(f"Images {width} pixels wide leave {name} no time step; {needed}.")
         features = self.convolutions(images)  # (N, channels, 1, T)
         return features.squeeze(2).permute(2, 0, 1)
 
     def steps(self, width: int) -> int:
-        """Time steps T for images ``width`` pixels wide: 0 when they are too narrow for the stack."""
-        size = (HEIGHT, width)
+        """Time steps T for images ``width`` pixels wide, by the formula in `torch.nn.Conv2d`; 0 when they are too narrow."""
         for layer in self.convolutions:
             if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
-                size = tuple(_length(n, *axis) for n, axis in zip(size, axes(layer)))
-        return max(size[1], 0)
+                kernel, stride, padding = axes(layer)[1]
+                width = (width + 2 * padding - kernel) // stride + 1
+        return max(width, 0)
 
     def step_centres(self, width: int) -> Tensor:
         """``(T,)`` float64: the x in pixels, in an image ``width`` wide, of the middle of what each time step sees.
@@ -88,32 +98,11 @@ class Network(nn.Module):
                 apart *= stride
         return first + apart * torch.arange(self.steps(width), dtype=torch.float64)
 
-    def _check(self, images: Tensor) -> None:
-        name = type(self).__name__
-        if images.ndim != 4 or images.shape[1] != 1 or images.shape[2] != HEIGHT:
-            raise ValueError(
-                f"{name} reads images of shape (N, 1, {HEIGHT}, W), got {tuple(images.shape)}. "
-                f"Load them with load_captchas(width=..., height={HEIGHT})."
-            )
-        width = images.shape[3]
-        if self.steps(width) < 1:
-            least = next((w for w in range(width, 10_000) if self.steps(w) >= 1), None)
-            needed = f"it needs at least {least}" if least else "nor do wider ones: it was made for narrower images"
-            raise ValueError(f"Images {width} pixels wide leave {name} no time step; {needed}.")
-
 
 def axes(layer: nn.Conv2d | nn.MaxPool2d) -> list[tuple[int, int, int]]:
     """(kernel, stride, padding) of a layer along height and width, in its inputs."""
-
-    def pair(value: int | tuple[int, int]) -> tuple[int, int]:
-        return value if isinstance(value, tuple) else (value, value)
-
-    return list(zip(pair(layer.kernel_size), pair(layer.stride), pair(layer.padding)))
-
-
-def _length(n: int, kernel: int, stride: int, padding: int) -> int:
-    """Output length of a convolution or pool along one axis (torch.nn.Conv2d's documented formula, dilation 1)."""
-    return (n + 2 * padding - kernel) // stride + 1
+    settings = layer.kernel_size, layer.stride, layer.padding  # of a pool, one number for both axes
+    return list(zip(*(value if isinstance(value, tuple) else (value, value) for value in settings)))
 
 
 class RecurrentNetwork(Network):

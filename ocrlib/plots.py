@@ -6,7 +6,6 @@ from base64 import b64decode
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
@@ -17,13 +16,10 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 from tqdm import tqdm
 
-from ocrlib.evaluation import History, moving_average
+from ocrlib.captchas import Captchas
+from ocrlib.evaluation import History, Report, moving_average
 from ocrlib.runtime import in_ipython
 from ocrlib.texts import align
-
-if TYPE_CHECKING:
-    from ocrlib.captchas import Captchas
-    from ocrlib.evaluation import Report
 
 # Okabe and Ito's colours: told apart with any kind of colour blindness.
 BLUE, RED, SKY, BLACK = "#0072B2", "#D55E00", "#56B4E9", "#000000"

@@ -79,14 +79,8 @@ def versions() -> dict[str, str]:
     import torchmetrics
     import torchvision
 
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-        "torchmetrics": torchmetrics.__version__,
-        "numpy": np.__version__,
-        "pillow": PIL.__version__,
-    }
+    packages = {"torch": torch, "torchvision": torchvision, "torchmetrics": torchmetrics, "numpy": np, "pillow": PIL}
+    return {"python": platform.python_version(), **{name: package.__version__ for name, package in packages.items()}}
 
 
 def describe_runtime(device: torch.device | None = None) -> str:
@@ -143,10 +137,7 @@ BUDGETS = {"full": Budget("full"), "smoke": Budget("smoke", max_images=64, max_e
 
 
 def pick_budget() -> Budget:
-    """The budget named by the environment variable ``OCRLIB_BUDGET`` (full or smoke; full when unset).
-
-    Raises ``ValueError`` for any other name.
-    """
+    """The budget that ``OCRLIB_BUDGET`` names (full or smoke; full when unset). Raises ``ValueError`` for any other name."""
     name = os.environ.get("OCRLIB_BUDGET") or "full"
     if name not in BUDGETS:
         raise ValueError(f"OCRLIB_BUDGET is {name!r}; set it to one of {sorted(BUDGETS)}, or unset it for the full run.")

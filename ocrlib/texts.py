@@ -43,10 +43,7 @@ class Alphabet:
         return hash(self.symbols)
 
     def encode(self, text: str) -> list[int]:
-        """Class indices of ``text``, one a symbol, each in 1..len(symbols).
-
-        Raises ``ValueError`` that names the symbol and the text when a symbol is not in the alphabet.
-        """
+        """Class indices of ``text``, each in 1..len(symbols). Raises ``ValueError`` for a symbol outside the alphabet."""
         try:
             return [self._index[symbol] for symbol in text]
         except KeyError as error:
@@ -70,8 +67,7 @@ class Alphabet:
 
 def symbol_frequencies(texts: Iterable[str]) -> dict[str, int]:
     """How often each symbol occurs in all texts together, in the order of the symbols."""
-    counts = Counter("".join(texts))
-    return {symbol: counts[symbol] for symbol in sorted(counts)}
+    return dict(sorted(Counter("".join(texts)).items()))
 
 
 def equal_neighbours(text: str) -> int:
@@ -121,10 +117,7 @@ def align(predicted: str, true: str) -> list[tuple[str, str]]:
     return pairs[::-1]
 
 
-_NAMED = 3  # spelled out; more would bury the message
-
-
 def first_few(things: list[str]) -> str:
-    """The first three of them, and how many more there are."""
-    more = len(things) - _NAMED
-    return ", ".join(things[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    """The first three of them, and how many more there are: spelled out, they would bury a message."""
+    more = len(things) - 3
+    return ", ".join(things[:3]) + (f" and {more:,} more" if more > 0 else "")

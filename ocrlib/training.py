@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +20,6 @@ from ocrlib.evaluation import History
 from ocrlib.loop import Epochs, Loop, check
 from ocrlib.objectives import Objective
 from ocrlib.runtime import in_ipython
-
-if TYPE_CHECKING:
-    from ocrlib.plots import LivePlot
 
 FETCH_SECONDS = 1.0  # how often losses are fetched, checked and drawn while an epoch runs
 SAVE_SECONDS = 10.0  # at most one checkpoint in this time, but for the last
@@ -98,7 +94,11 @@ def fit(
     if checkpointer and not fresh and (state := checkpointer.load(last)):
         loop.restore(state)
     name = title or type(model).__name__
-    plot = _live_plot(objective.name, name, first) if live else None
+    plot = None
+    if live:
+        from ocrlib.plots import LivePlot  # here, because matplotlib takes long to import
+
+        plot = LivePlot(objective.name, name, first)
     show = live and in_ipython()  # elsewhere the live plot prints a line an epoch
     bar = tqdm(total=last, initial=loop.history.epochs, desc=name, unit="epoch", disable=not show, ncols=90, mininterval=1.0)
     model.train()
@@ -120,9 +120,8 @@ def fit(
                     now = interrupt.requested or loop.history.epochs == last
                     if checkpointer and (now or time.perf_counter() - checkpointer.saved > SAVE_SECONDS):
                         # The loss that was just fetched was finite, but the step after it may have broken the weights.
-                        if stop_when_diverged and not loop.weights_are_finite():
-                            step = len(loop.history.train_loss)
-                            raise DivergedError(_diverged("A weight", loop.history, step, checkpointer), loop.history)
+                        if stop_when_diverged and not all(bool(p.isfinite().all()) for p in loop.parameters):
+                            raise _diverged("A weight", loop.history, len(loop.history.train_loss), checkpointer)
                         checkpointer.save(loop.state())
                     fetched = time.perf_counter()
                 if after_step is not None:
@@ -136,7 +135,9 @@ def fit(
     if loop.history.epochs < last and not ended:
         if raise_when_stopped:
             raise KeyboardInterrupt
-        print(_how_to_go_on(loop.history, last, checkpointer))
+        saved = checkpointer and f"Saved to {checkpointer.path}: run the same cell again to go on from here."
+        how = saved or f"To go on: fit(..., epochs={last - loop.history.epochs}, history=history)."
+        print(f"Stopped after {loop.history.epochs} of {last} epochs ({len(loop.history.train_loss):,} steps). {how}")
     return loop.history
 
 
@@ -162,31 +163,19 @@ class _DeferredInterrupt:
             signal.signal(signal.SIGINT, self._previous)
 
 
-def _live_plot(loss_name: str, title: str, from_epoch: int) -> LivePlot:
-    from ocrlib.plots import LivePlot  # here, because matplotlib takes long to import
-
-    return LivePlot(loss_name, title, from_epoch)
-
-
 def _check_losses(history: History, checkpointer: Checkpointer | None) -> None:
     # From the end backwards: NaN stays once it is there, and only the last second's losses are new.
     finite = torch.tensor(history.train_loss[-10_000:]).isfinite()
     if not bool(finite.all()):
         step = len(history.train_loss) - len(finite) + int((~finite).nonzero()[0]) + 1
-        raise DivergedError(_diverged("The training loss", history, step, checkpointer), history)
+        raise _diverged("The training loss", history, step, checkpointer)
 
 
-def _diverged(what: str, history: History, step: int, checkpointer: Checkpointer | None) -> str:
+def _diverged(what: str, history: History, step: int, checkpointer: Checkpointer | None) -> DivergedError:
     kept = checkpointer and checkpointer.path.exists()
     saved = f"The last good checkpoint is {checkpointer.path}." if kept else "No checkpoint was kept."
-    return (
+    message = (
         f"{what} is not finite any more at step {step}, in epoch {history.epochs + 1}. {saved} "
         "A lower learning rate or a clip_norm usually mends this; stop_when_diverged=False goes on regardless."
     )
-
-
-def _how_to_go_on(history: History, last: int, checkpointer: Checkpointer | None) -> str:
-    done = f"Stopped after {history.epochs} of {last} epochs ({len(history.train_loss):,} steps)."
-    if checkpointer:
-        return f"{done} Saved to {checkpointer.path}: run the same cell again to go on from here."
-    return f"{done} To go on: fit(..., epochs={last - history.epochs}, history=history)."
+    return DivergedError(message, history)

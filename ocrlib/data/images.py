@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ocrlib.captchas import shrink
 
@@ -21,7 +21,6 @@ MAX_PIXELS = 4_000_000  # a captcha has 10,000; a small file can claim billions
 
 # Pillow goes by the content, not by the name. With this list it won't run Ghostscript on a renamed PostScript file.
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
-_EXIF_ORIENTATION = 0x0112
 _MODES = {"P": "a palette image", "1": "a 1-bit image", "CMYK": "a CMYK (printing) image"}
 _CURE = "Copy or download it again, or move it out of the folder."
 
@@ -79,7 +78,7 @@ def pixel_hash(image: Image.Image) -> str:
 def to_standard_mode(image: Image.Image) -> tuple[Image.Image, list[str]]:
     """The image the right way up, in mode L, RGB or opaque RGBA, and remarks on what was converted."""
     remarks = []
-    if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         image = ImageOps.exif_transpose(image)
         remarks.append("marked as rotated (EXIF); turned upright")
     if image.mode.startswith("I"):

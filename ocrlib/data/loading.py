@@ -21,11 +21,7 @@ _MAX_SIDE = 4096  # pixels; more is a mistyped width
 
 
 def load_captchas(
-    root: str | os.PathLike[str] | None = None,
-    width: int = 200,
-    height: int = 32,
-    source: str = "auto",
-    corrected: bool = False,
+    root: str | os.PathLike[str] | None = None, width: int = 200, height: int = 32, source: str = "auto", corrected: bool = False
 ) -> Captchas:
     """The data set as one uint8 tensor (N, 1, height, width), sorted by file name. The first of these places is taken:
 
@@ -107,9 +103,9 @@ def _find(root: str | os.PathLike[str] | None, width: int, height: int, reasons:
 
 
 def _generated(width: int, height: int) -> Captchas:
-    texts = [text for _, text in _drawn()]
+    pictures, texts = zip(*_drawn())
     names = [f"synthetic-{i:06}-{text}" for i, text in enumerate(texts)]
-    images = to_tensor([shrink(image, width, height) for image, _ in _drawn()])
+    images = to_tensor([shrink(picture, width, height) for picture in pictures])
     contents = f"made by the embedded generator, seed {_SEED}; not the published set"
     return Captchas(images, texts, names, "synthetic", contents)
 

@@ -4,8 +4,6 @@ A trial's seed is the seed of its training and of its split. So trials with the 
 images, batches and initial convolutions, and can be compared in pairs.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass

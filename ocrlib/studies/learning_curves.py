@@ -1,7 +1,5 @@
 """Thresholds of a learning curve: the steps to the end of its plateau and to a CER, in runs recorded with ``curve=True``."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

@@ -4,8 +4,6 @@ All use the seeds and the split of the reported recipes' repetitions (`ocrlib.st
 the remedies keep those recipes, so each can be compared with the recipe itself; sizes have a recipe of their own, `SIZED`.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from dataclasses import replace

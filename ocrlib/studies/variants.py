@@ -1,7 +1,5 @@
 """Variants of the networks: with fewer channels, strides in place of pools, fewer steps, and the original CRNN's layers."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 

@@ -37,13 +37,13 @@ class Study(NamedTuple):
 
 
 STUDIES = {
-    "ctc_vs_ce": Study(ctc_vs_ce.compare, ctc_vs_ce.jobs(), ctc_vs_ce.SMOKE_JOB),
+    "ctc_vs_ce": Study(ctc_vs_ce.compare, ctc_vs_ce.JOBS, ctc_vs_ce.SMOKE_JOB),
     "reproduction": Study(run_recipe, reproduction.jobs(), reproduction.SMOKE_JOB),
     "cross_validation": Study(cross_validation.cross_validate, cross_validation.jobs(), cross_validation.SMOKE_JOB),
-    "variants": Study(open_questions.train_variant, open_questions.variant_jobs(), open_questions.SMOKE_JOB),
-    "receptive_fields": Study(open_questions.train_to_look, open_questions.looking_jobs()),
-    "remedies": Study(open_questions.try_remedy, open_questions.remedy_jobs()),
-    "synthetic_to_real": Study(synthetic_to_real.transfer, synthetic_to_real.jobs(), synthetic_to_real.SMOKE_JOB),
+    "variants": Study(open_questions.train_variant, open_questions.VARIANT_JOBS, open_questions.SMOKE_JOB),
+    "receptive_fields": Study(open_questions.train_to_look, open_questions.LOOKING_JOBS),
+    "remedies": Study(open_questions.try_remedy, open_questions.REMEDY_JOBS),
+    "synthetic_to_real": Study(synthetic_to_real.transfer, synthetic_to_real.JOBS, synthetic_to_real.SMOKE_JOB),
     "pretrained": Study(pretrain, [{}]),
 }
 

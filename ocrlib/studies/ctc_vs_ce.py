@@ -75,11 +75,6 @@ class Trial:
         if not 0 <= self.noise <= 1:
             raise ValueError(f"noise={self.noise} was given; it is a share of the training texts, from 0 to 1.")
 
-    @property
-    def positions(self) -> int:
-        """How many symbols the longest training text has."""
-        return max(KINDS[self.kind].get("lengths", (SYMBOLS_READ,)))
-
     def data(self) -> tuple[Experiment, Captchas, Captchas]:
         """The recipe under the budget in force, the training images (mixed with the drawn ones) and the test images."""
         budget, recipe = pick_budget(), EXPERIMENTS["fast"]
@@ -187,7 +182,8 @@ def compare(**arguments: Any) -> Figures:
 def make_model(trial: Trial, alphabet: Alphabet) -> Network:
     """The network of a trial, initialised with torch's current random state."""
     if trial.head != "ctc":
-        return HEADS[trial.head](len(alphabet), trial.positions)
+        longest = max(KINDS[trial.kind].get("lengths", (SYMBOLS_READ,)))  # of the training texts
+        return HEADS[trial.head](len(alphabet), longest)
     model = ColumnCTC(len(alphabet), trial.pooled)
     if not trial.blank_bias:
         nn.init.zeros_(model.head.bias[:1])

@@ -114,9 +114,9 @@ def _parts(recipe: Experiment, **changes: Any) -> Parts:
     return parts(recipe, load_captchas(width=recipe.width), REPORTED_SPLIT)
 
 
-def _figures(name: str, parts: Parts, seed: int, measure: Callable[[Network], Figures] = lambda model: {}) -> Figures:
+def _figures(name: str, prepared: Parts, seed: int, measure: Callable[[Network], Figures] = lambda model: {}) -> Figures:
     """The figures of a training, and those that ``measure`` returns for its network."""
-    recipe, train, test = parts
+    recipe, train, test = prepared
     checkpoint = checkpoint_of_run(f"{name.replace(' ', '-')}-{recipe.width}-{seed}", train)
     model, objective, history = train_on(recipe, train, test, seed, checkpoint=checkpoint)
     report = evaluate(model, objective, test).after_training(history)

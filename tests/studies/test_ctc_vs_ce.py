@@ -91,7 +91,7 @@ def test_drawn_images_are_added_to_the_training_images_only():
         if name in plain.names:
             place = plain.names.index(name)
             assert text == plain.texts[place] and torch.equal(image, plain.images[place])
-    assert Trial(drawn=20, kind="lengths").positions == 6
+    assert make_model(Trial("pooled", drawn=20, kind="lengths"), Alphabet()).steps(WIDTH) == 6
     assert {len(text) for text in Trial(drawn=20, kind="lengths").data()[1].texts} == {4, 5, 6}
 
 

@@ -126,7 +126,10 @@ class CTC(Objective):
 
     def decode(self, logits: Tensor) -> list[str]:
         """Greedy decoding: the best class of each step, repeats merged, blanks dropped."""
-        return [self.alphabet.decode(path.unique_consecutive().tolist()) for path in logits.argmax(2).cpu().T]
+        path = logits.argmax(2).cpu()  # (T, N)
+        starts = torch.ones_like(path, dtype=torch.bool)
+        starts[1:] = path[1:] != path[:-1]
+        return [self.alphabet.decode(steps[first].tolist()) for steps, first in zip(path.T, starts.T)]
 
     def confidence(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
         """``(N,)`` float64: the probability of each text, summed over all its paths. ``texts`` may be any."""

@@ -12,8 +12,6 @@ Source of the recursions: Graves et al. 2006, "Connectionist temporal classifica
 does not include the emission of its own step, so `forward` + `backward` needs no division.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import groupby
 from math import comb

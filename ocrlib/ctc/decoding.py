@@ -1,7 +1,5 @@
 """Decoding of one sequence of log-probabilities: the most probable path, the most probable text, and calibration."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import product

@@ -1,7 +1,5 @@
 """Figures for CTC: lattices, class probabilities at each time step, a network during its training, and reliability diagrams."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """ONNX files: write a trained network for programs without torch, or load one. Needs ``pip install -e ".[export]"``."""
 
-from __future__ import annotations
-
 import warnings
 from importlib import import_module
 from pathlib import Path

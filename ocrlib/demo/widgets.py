@@ -1,7 +1,5 @@
 """Widgets for notebooks with a running kernel: sliders that choose a figure; boxes that read a typed text or an image file."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import cache
 from html import escape

@@ -4,11 +4,8 @@ A trial's seed is the seed of its training and of its split. So trials with the 
 images, batches and initial convolutions, and can be compared in pairs.
 """
 
-from __future__ import annotations
-
 import functools
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -78,26 +75,22 @@ class Trial:
         if not 0 <= self.noise <= 1:
             raise ValueError(f"noise={self.noise} was given; it is a share of the training texts, from 0 to 1.")
 
-    @property
-    def positions(self) -> int:
-        """How many symbols the longest training text has."""
-        return max(KINDS[self.kind].get("lengths", (SYMBOLS_READ,)))
-
     def data(self) -> tuple[Experiment, Captchas, Captchas]:
         """The recipe under the budget in force, the training images (mixed with the drawn ones) and the test images."""
         budget, recipe = pick_budget(), EXPERIMENTS["fast"]
         recipe, train, test = parts(recipe, load_captchas(width=recipe.width, source=self.source), self.seed)
         train = train.subset(range(min(self.images or recipe.train, recipe.train)))  # a random sample: the split is shuffled
         if self.drawn:
-            train = train.joined(drawn_captchas(self.kind, budget.images(self.drawn), recipe.width))
+            options = KINDS[self.kind]
+            train = train.joined(_drawn(budget.images(self.drawn), SEEDS[self.kind], recipe.width, **options))
             train = train.subset(np.random.default_rng(self.seed).permutation(len(train)))
         return recipe, _with_wrong_texts(train, self.noise, self.seed), test
 
 
-@functools.lru_cache(maxsize=4)
-def drawn_captchas(kind: str, n: int, width: int) -> Captchas:
-    """The first ``n`` generated training images of a kind of `KINDS`. Cached, because drawing them takes seconds."""
-    return draw_captchas(draw_texts(n, SEEDS[kind], **KINDS[kind]), SEEDS[kind], width)
+@functools.lru_cache(maxsize=8)
+def _drawn(n: int, seed: int, width: int, curves: bool = True, **options: Any) -> Captchas:
+    """Generated images of ``n`` texts, drawn with the ``options`` of `draw_texts`. Cached, because drawing them takes seconds."""
+    return draw_captchas(draw_texts(n, seed, **options), seed, width, curves=curves)
 
 
 def _with_wrong_texts(train: Captchas, share: float, seed: int) -> Captchas:
@@ -141,17 +134,14 @@ QUESTIONS: dict[str, list[dict[str, Any]]] = {
 SMOKE_JOB = {"head": "ctc", "seed": 0, "pooled": 15, "pretraining": True, "curve": True, "source": "synthetic"}
 
 
-def jobs(seeds: Iterable[int] = range(10)) -> list[dict[str, Any]]:
-    """Every run as arguments for `compare`, each once: question by question, within a question seed by seed."""
-    trials = (Trial(seed=seed, **trial) for question in QUESTIONS.values() for seed in seeds for trial in question)
-    return [_short(trial) for trial in dict.fromkeys(trials)]
-
-
-def _short(trial: Trial) -> dict[str, Any]:
-    """The trial's head and seed, and its other values where they are not the defaults."""
-    default = asdict(Trial())
-    return {name: value for name, value in asdict(trial).items() if name in ("head", "seed") or value != default[name]}
-
+# Every run as arguments for `compare`, each once: question by question, within a question seed by seed. A run names its head,
+# its seed, and what is not the default.
+JOBS: list[dict[str, Any]] = [
+    {name: value for name, value in vars(trial).items() if name in ("head", "seed") or value != getattr(Trial, name)}
+    for trial in dict.fromkeys(
+        Trial(seed=seed, **trial) for question in QUESTIONS.values() for seed in range(10) for trial in question
+    )
+]
 
 
 class PaddedCrossEntropy(CrossEntropy):
@@ -192,7 +182,8 @@ def compare(**arguments: Any) -> Figures:
 def make_model(trial: Trial, alphabet: Alphabet) -> Network:
     """The network of a trial, initialised with torch's current random state."""
     if trial.head != "ctc":
-        return HEADS[trial.head](len(alphabet), trial.positions)
+        longest = max(KINDS[trial.kind].get("lengths", (SYMBOLS_READ,)))  # of the training texts
+        return HEADS[trial.head](len(alphabet), longest)
     model = ColumnCTC(len(alphabet), trial.pooled)
     if not trial.blank_bias:
         nn.init.zeros_(model.head.bias[:1])
@@ -239,31 +230,19 @@ def _read_drawn(model: Network, objective: Objective, width: int) -> dict[str, A
     n = pick_budget().images(TEST_IMAGES)
     lengths = {}
     for length in (4, 5, 6):
-        report = evaluate(model, objective, _test_images(n, length, width))
+        report = evaluate(model, objective, _drawn(n, TEST_SEED + length - SYMBOLS_READ, width, lengths=(length,)))
         read = [len(mistake.predicted) for mistake in report.mistakes] + [length] * (n - len(report.mistakes))
         lengths[str(length)] = report.figures | {"read_lengths": {str(size): read.count(size) for size in sorted(set(read))}}
-    curved, clean = (_wrong(model, objective, _test_images(n, SYMBOLS_READ, width, curves)) for curves in (True, False))
+    captchas = _drawn(n, TEST_SEED, width)
+    curved, clean = _misread(model, objective, captchas), _misread(model, objective, _drawn(n, TEST_SEED, width, curves=False))
     groups: list[set[tuple[str, int]]] = [set() for _ in range(len(BINS) + 1)]
-    for symbol, share in _hidden_ink(n, width).items():
-        groups[sum(share > bound for bound in BINS)].add(symbol)
+    for name, shares in zip(captchas.names, hidden_ink(captchas.texts, TEST_SEED)):
+        for position, share in enumerate(shares):
+            groups[sum(share > bound for bound in BINS)].add((name, position))
     return {"lengths": lengths, "bins": [[len(group), len(group & curved), len(group & clean)] for group in groups]}
 
 
-def _wrong(model: Network, objective: Objective, captchas: Captchas) -> set[tuple[str, int]]:
+def _misread(model: Network, objective: Objective, captchas: Captchas) -> set[tuple[str, int]]:
     """(name, position) of each symbol that was missed or taken for another."""
     mistakes = evaluate(model, objective, captchas).mistakes
     return {(m.name, edit.position) for m in mistakes for edit in edit_operations(m.predicted, m.true) if edit.true}
-
-
-@functools.cache
-def _test_images(n: int, length: int, width: int, curves: bool = True) -> Captchas:
-    seed = TEST_SEED + length - SYMBOLS_READ
-    return draw_captchas(draw_texts(n, seed, (length,)), seed, width, curves=curves)
-
-
-@functools.cache
-def _hidden_ink(n: int, width: int) -> dict[tuple[str, int], float]:
-    """The share under noise curves of the ink of each symbol: (name of the image, position)."""
-    captchas = _test_images(n, SYMBOLS_READ, width)
-    found = zip(captchas.names, hidden_ink(captchas.texts, TEST_SEED))
-    return {(name, position): share for name, shares in found for position, share in enumerate(shares)}

@@ -1,7 +1,5 @@
 """A discriminator: a network trained to tell real captchas from generated ones, on whole images or on parts of them."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -1,7 +1,5 @@
 """Domain randomisation: random changes to the generator's drawn text, or constant ones that make it inexact."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 
 import numpy as np

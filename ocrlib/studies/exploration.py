@@ -1,18 +1,13 @@
 """Figures of data sets: symbols, lengths, equal neighbours, ink, the sizes that networks see, real beside generated images."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from ocrlib.captchas import Captchas
 from ocrlib.plots import BLACK, BLUE, RED, SKY, Figure, finished, plot_images, styled
 from ocrlib.texts import count_equal_neighbours, ctc_min_steps, symbol_frequencies
-
-if TYPE_CHECKING:
-    from ocrlib.captchas import Captchas
 
 
 def plot_real_and_generated(real: Captchas, generated: Captchas, n: int = 6) -> Figure:

@@ -3,8 +3,6 @@
 They are initialised before the head, so with the same seed they start with the same weights.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """Thresholds of a learning curve: the steps to the end of its plateau and to a CER, in runs recorded with ``curve=True``."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 
@@ -23,17 +21,12 @@ def symbol_entropy(counts: Mapping[str, int]) -> float:
     return -sum(count / total * math.log(count / total) for count in counts.values() if count)
 
 
-def smooth_losses(losses: list[float]) -> np.ndarray:
-    """The mean of each `WINDOW` losses in a row, ``(len(losses) - WINDOW + 1,)``; entry i ends with step i + WINDOW."""
-    return moving_average(losses, WINDOW)
-
-
 def plateau(record: Record) -> float:
     """Steps until the training loss stays below the `symbol_entropy`, which a model can reach without looking at the images.
 
     The loss is the mean of the last `WINDOW` steps, so the result is at least `WINDOW`; it is infinite if this never happens.
     """
-    above = smooth_losses(record.figures["train_loss"]) >= symbol_entropy(record.figures["symbols"])
+    above = moving_average(record.figures["train_loss"], WINDOW) >= symbol_entropy(record.figures["symbols"])
     if above[-1]:
         return math.inf
     return float(np.flatnonzero(above)[-1] + WINDOW + 1) if above.any() else float(WINDOW)
@@ -42,8 +35,3 @@ def plateau(record: Record) -> float:
 def steps_to(record: Record, cer: float) -> float:
     """Training steps until a measured CER was first at most ``cer``; infinite if none was."""
     return next((float(step) for step, reached in record.figures["cers"] if reached <= cer), math.inf)
-
-
-def seconds_a_step(record: Record) -> float:
-    """Seconds of training per step, on the machine that recorded the run, without measuring the CER."""
-    return record.figures["training_seconds"] / record.figures["steps"]

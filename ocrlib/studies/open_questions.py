@@ -4,8 +4,6 @@ All use the seeds and the split of the reported recipes' repetitions (`ocrlib.st
 the remedies keep those recipes, so each can be compared with the recipe itself; sizes have a recipe of their own, `SIZED`.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +22,7 @@ from ocrlib.studies.receptive_fields import off_centre, squared_gradients
 from ocrlib.studies.records import SEEDS, Figures, checkpoint_of_run, run_figures
 from ocrlib.studies.variants import OriginalCRNN, SixStepCRNN, StridedCECRNN, StridedCRNN, narrow, narrow_column_cnn
 from ocrlib.synthetic.generator import WIDTH, symbol_middles
-from ocrlib.texts import Alphabet, ctc_min_steps, equal_neighbours, symbol_frequencies
+from ocrlib.texts import ctc_min_steps, equal_neighbours, symbol_frequencies
 
 KINDS = {"crnn": CRNN, "strided": StridedCRNN, "original": OriginalCRNN, "six steps": SixStepCRNN}
 # The fast recipe with half its rate and twice its epochs, so that one recipe suits networks of all sizes. The rate was halved
@@ -36,16 +34,17 @@ LOOKING = {"pools": CECRNN, "strides": StridedCECRNN}  # with an eighth of their
 SMOKE_JOB = {"network": "column", "seed": 1, "scale": 1 / 4}
 
 
-def variant_jobs() -> list[dict[str, Any]]:
-    """Every run as arguments for `train_variant`: all sizes seed by seed, then the full-size variants, which take long."""
-    found: list[dict[str, Any]] = []
-    for seed in SEEDS:
-        found += [{"network": "column", "seed": seed, "scale": scale} for scale in COLUMN_SCALES]
-    found += [{"network": "crnn", "seed": SEEDS[0], "scale": scale} for scale in NARROW]
-    for seed in SEEDS[:2]:
-        found += [{"network": kind, "seed": seed, "scale": 1} for kind in ("strided", "original")]
-        found += [{"network": "six steps", "seed": seed, "scale": 1, "width": MEANT_WIDTH}]
-    return found
+# Every run as arguments for `train_variant`: all sizes seed by seed, then the full-size variants, which take long.
+VARIANT_JOBS: list[dict[str, Any]] = [
+    *({"network": "column", "seed": seed, "scale": scale} for seed in SEEDS for scale in COLUMN_SCALES),
+    *({"network": "crnn", "seed": SEEDS[0], "scale": scale} for scale in NARROW),
+    *(
+        {"network": network, "seed": seed, "scale": 1, **width}
+        for seed in SEEDS[:2]
+        for network, width in (("strided", {}), ("original", {}), ("six steps", {"width": MEANT_WIDTH}))
+    ),
+]
+LOOKING_JOBS = [{"layers": layers, "seed": seed} for seed in SEEDS for layers in LOOKING]  # for `train_to_look`
 
 
 def train_variant(network: str, seed: int, scale: float, width: int | None = None) -> Figures:
@@ -62,7 +61,7 @@ def train_variant(network: str, seed: int, scale: float, width: int | None = Non
     steps = kind().steps(recipe.width)
     possible = [i for i, text in enumerate(train.texts) if ctc_min_steps(text) <= steps]
     return {
-        **_figures(f"{network}-{scale:g}", recipe, train.subset(possible), test, seed),
+        **_figures(f"{network}-{scale:g}", (recipe, train.subset(possible), test), seed),
         "steps": steps,
         "left_out": len(train) - len(possible),
         "unreadable": sum(ctc_min_steps(text) > steps for text in test.texts),
@@ -78,11 +77,6 @@ class UncheckedCTC(CTC):
         """Accept all texts."""
 
 
-def looking_jobs() -> list[dict[str, Any]]:
-    """Every run as arguments for `train_to_look`, seed by seed."""
-    return [{"layers": layers, "seed": seed} for seed in SEEDS for layers in LOOKING]
-
-
 def train_to_look(layers: str, seed: int) -> Figures:
     """One training of a small CE-CRNN with ``layers`` of `LOOKING`, as figures, with the positions of its receptive fields.
 
@@ -92,7 +86,7 @@ def train_to_look(layers: str, seed: int) -> Figures:
     recipe's: the network could not read after 15 epochs, which were tried first.)
     """
     recipe = replace(EXPERIMENTS["ce_crnn"], network=narrow(LOOKING[layers], 1 / 8), epochs=(40,), learning_rate=1e-3)
-    recipe, train, test = _parts(recipe)
+    recipe, _, test = prepared = _parts(recipe)
 
     def where(model: Network) -> Figures:
         centres = model.step_centres(recipe.width).tolist()
@@ -102,18 +96,13 @@ def train_to_look(layers: str, seed: int) -> Figures:
         looks_at = [centre + off_centre(field, centre).nanmean().item() for field, centre in zip(fields, centres)]
         return {"centres": centres, "looks_at": looks_at, "symbols_at": middles.tolist()}
 
-    return _figures(f"looking-{layers}", recipe, train, test, seed, where)
-
-
-def remedy_jobs() -> list[dict[str, Any]]:
-    """Every run as arguments for `try_remedy`, seed by seed."""
-    return [{"remedy": remedy, "seed": seed} for seed in SEEDS for remedy in REMEDIES]
+    return _figures(f"looking-{layers}", prepared, seed, where)
 
 
 def try_remedy(remedy: str, seed: int) -> Figures:
     """One training of ModifiedCRNN on the reported split with one change of `REMEDIES`, as figures."""
-    recipe, train, test = REMEDIES[remedy](EXPERIMENTS["modified_crnn"])
-    return {**_figures(remedy, recipe, train, test, seed), "steps": recipe.make_model(Alphabet()).steps(recipe.width)}
+    recipe, *images = REMEDIES[remedy](EXPERIMENTS["modified_crnn"])
+    return {**_figures(remedy, (recipe, *images), seed), "steps": recipe.network().steps(recipe.width)}
 
 
 Parts = tuple[Experiment, Captchas, Captchas]  # recipe, training images, test images
@@ -125,15 +114,9 @@ def _parts(recipe: Experiment, **changes: Any) -> Parts:
     return parts(recipe, load_captchas(width=recipe.width), REPORTED_SPLIT)
 
 
-def _figures(
-    name: str,
-    recipe: Experiment,
-    train: Captchas,
-    test: Captchas,
-    seed: int,
-    measure: Callable[[Network], Figures] = lambda model: {},
-) -> dict[str, Any]:
+def _figures(name: str, prepared: Parts, seed: int, measure: Callable[[Network], Figures] = lambda model: {}) -> Figures:
     """The figures of a training, and those that ``measure`` returns for its network."""
+    recipe, train, test = prepared
     checkpoint = checkpoint_of_run(f"{name.replace(' ', '-')}-{recipe.width}-{seed}", train)
     model, objective, history = train_on(recipe, train, test, seed, checkpoint=checkpoint)
     report = evaluate(model, objective, test).after_training(history)
@@ -149,11 +132,6 @@ def _resampled(recipe: Experiment, weigh: Callable[[Captchas], np.ndarray]) -> P
     weights = weigh(train)
     chosen = np.random.default_rng(0).choice(len(train), len(train), p=weights / weights.sum())
     return recipe, train.subset(np.sort(chosen)), test
-
-
-def equal_weights(captchas: Captchas) -> np.ndarray:
-    """Equal weights ``(N,)``."""
-    return np.ones(len(captchas))
 
 
 def half_with_neighbours(captchas: Captchas) -> np.ndarray:
@@ -184,7 +162,8 @@ REMEDIES: dict[str, Callable[[Experiment], Parts]] = {
     "augmentation": functools.partial(_parts, augment=RandomAffine()),
     "80 epochs, augmentation": functools.partial(_parts, epochs=(80,), augment=RandomAffine()),
     # The control for the two below: drawing with replacement leaves fewer different images.
-    "drawn evenly": functools.partial(_resampled, weigh=equal_weights),
+    "drawn evenly": functools.partial(_resampled, weigh=lambda captchas: np.ones(len(captchas))),
     "half with neighbours": functools.partial(_resampled, weigh=half_with_neighbours),
     "even symbols": functools.partial(_resampled, weigh=even_symbols),
 }
+REMEDY_JOBS = [{"remedy": remedy, "seed": seed} for seed in SEEDS for remedy in REMEDIES]  # for `try_remedy`

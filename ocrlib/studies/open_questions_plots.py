@@ -1,7 +1,5 @@
 """Figures of the open questions of notebook 08: receptive fields, where networks look, and images beside drawn texts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

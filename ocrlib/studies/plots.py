@@ -1,7 +1,5 @@
 """Figures of recorded runs: medians with intervals, single runs as dots, loss curves, confusions and kinds of errors."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Receptive fields: the part of the image that a time step depends on, by the layers and by gradients."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -168,10 +168,13 @@ def data_fingerprint() -> str:
 def read_records(path: str | Path) -> list[Record]:
     """All records of a file, each run once; none if there is no file. Raises ``ValueError`` with the number of a broken line."""
     path, records = Path(path), {}
-    # What stands behind the last newline was being written when the machine stopped.
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1] if path.exists() else []
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
+    if lines and not _is_whole(lines[-1]):
+        lines.pop()  # it was being written when the machine stopped
     names = {place.partition(":")[2]: name for name, place in RUNS.items()}
     for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
             record = Record(**json.loads(line))
             module, _, function = record.function.partition(":")
@@ -183,12 +186,22 @@ def read_records(path: str | Path) -> list[Record]:
     return list(records.values())
 
 
+def _is_whole(line: str | bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
 def add_record(path: Path, record: Record) -> None:
     """Add one line to the file, while no other process does. The file's folder must be there."""
     with FileLock(path.with_name(f".{path.name}.lock")), open(path, "ab+") as file:
         file.seek(0)
-        cut_off = file.read().rpartition(b"\n")[2]
-        file.truncate(file.tell() - len(cut_off))
+        last = file.read().rpartition(b"\n")[2]
+        if _is_whole(last):
+            file.write(b"\n")  # an editor left out the newline
+        else:
+            file.truncate(file.tell() - len(last))
         file.write(json.dumps(vars(record), sort_keys=True).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())

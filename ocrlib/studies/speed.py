@@ -1,7 +1,5 @@
 """The speed benchmark: seconds of training to a CER, the plain procedure to compare with, and operations per image."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,10 +42,6 @@ class Race:
         """Seconds of training until the CER was first at most ``cer``; None when it never was."""
         epochs = self.epochs_to(cer)
         return None if epochs is None else sum(self.seconds[:epochs])
-
-    def at_pace(self, seconds_an_epoch: float, title: str) -> Race:
-        """The same CERs at another speed, for a procedure that computes the same steps faster or slower."""
-        return Race(title, [seconds_an_epoch] * len(self.cers), self.cers)
 
 
 def race(recipe: Experiment, train: Captchas, test: Captchas, seed: int = REPORTED_SEED, until: float | None = None) -> Race:

@@ -1,7 +1,5 @@
 """Figures of the speed benchmark: CER against seconds of training, and speed against the machine's peak."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

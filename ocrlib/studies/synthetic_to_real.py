@@ -46,12 +46,11 @@ STYLES: dict[str, dict[str, Any]] = {
     "off, randomised": {"faces": (0,), "change": InkChange(**WIDE)},
 }
 SMOKE_JOB = {"seed": 0}
-
-
-def jobs() -> list[dict[str, Any]]:
-    """Every run as arguments for `transfer`: first those with real images, then each style without augmentation."""
-    found: list[dict[str, Any]] = [{"seed": seed} for seed in SEEDS]
-    return found + [{"seed": seed, "style": style, "augmented": False} for seed in SEEDS for style in STYLES]
+# Every run as arguments for `transfer`: first those with real images, then each style without augmentation.
+JOBS: list[dict[str, Any]] = [
+    *({"seed": seed} for seed in SEEDS),
+    *({"seed": seed, "style": style, "augmented": False} for seed in SEEDS for style in STYLES),
+]
 
 
 def transfer(seed: int, style: str = "matched", augmented: bool = True) -> Figures:

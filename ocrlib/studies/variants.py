@@ -1,7 +1,5 @@
 """Variants of the networks: with fewer channels, strides in place of pools, fewer steps, and the original CRNN's layers."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 
@@ -110,9 +108,5 @@ def narrow(network: type[RecurrentNetwork], scale: float) -> type[RecurrentNetwo
 @functools.cache
 def narrow_column_cnn(scale: float) -> type[ColumnCNN]:
     """A subclass of `ColumnCNN` with ``scale`` times its channels."""
-
-    class NarrowColumnCNN(ColumnCNN):
-        CHANNELS = tuple(round(channels * scale) for channels in ColumnCNN.CHANNELS)
-
-    NarrowColumnCNN.__name__ = f"ColumnCNN x {scale:g}"
-    return NarrowColumnCNN
+    channels = tuple(round(channels * scale) for channels in ColumnCNN.CHANNELS)
+    return type(f"ColumnCNN x {scale:g}", (ColumnCNN,), {"CHANNELS": channels})

@@ -1,7 +1,5 @@
 """Generated data sets: chunks without end, and sets of chosen texts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any

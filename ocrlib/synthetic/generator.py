@@ -8,8 +8,6 @@ Each constant below names its source. K: kaptcha's public source code. M: measur
 the mean of all published images, with the noise curves divided out; no label was used.
 """
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Callable, Sequence

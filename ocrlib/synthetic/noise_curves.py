@@ -1,7 +1,5 @@
 """The two noise curves over each CAPTCHA: Bezier curves, drawn as straight pieces like kaptcha and Java do."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Invented serial numbers on pictures of labels: an example of your own images, which have other symbols and lengths."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ It needs no network and no label. A wrong symbol costs twice: it misses the ink 
 narrower than the true one, all symbols after it lie too far to the right or to the left.
 """
 
-from __future__ import annotations
-
 from itertools import product
 from typing import NamedTuple
 

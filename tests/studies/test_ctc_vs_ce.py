@@ -12,7 +12,7 @@ from torch import nn
 
 from ocrlib import EXPERIMENTS, Alphabet, ColumnCNN, CrossEntropy
 from ocrlib.studies import ctc_vs_ce as module
-from ocrlib.studies.ctc_vs_ce import SIZES, SMOKE_JOB, STEPS, PaddedCrossEntropy, Trial, compare, jobs, make_model
+from ocrlib.studies.ctc_vs_ce import JOBS, SIZES, SMOKE_JOB, STEPS, PaddedCrossEntropy, Trial, compare, make_model
 from ocrlib.studies.heads import HEADS, AttentionCE
 
 WIDTH = EXPERIMENTS["fast"].width
@@ -31,15 +31,14 @@ def essence(job: dict) -> str:
 
 
 def test_each_run_once_and_each_point_with_every_seed():
-    runs = jobs()
-    assert len({json.dumps(job, sort_keys=True) for job in runs}) == len(runs) <= 500
-    points = Counter(map(essence, runs))
+    assert len({json.dumps(job, sort_keys=True) for job in JOBS}) == len(JOBS) <= 500
+    points = Counter(map(essence, JOBS))
     assert set(points.values()) == {len(SEEDS)}
-    assert all(Trial(**job).seed in SEEDS for job in [*runs, SMOKE_JOB])  # and each can be made
+    assert all(Trial(**job).seed in SEEDS for job in [*JOBS, SMOKE_JOB])  # and each can be made
 
 
 def test_the_learning_curves_come_first_seed_by_seed():
-    first = jobs()[: len(SEEDS) * len(HEADS) * (len(SIZES) + 1)]
+    first = JOBS[: len(SEEDS) * len(HEADS) * (len(SIZES) + 1)]
     assert {job["head"] for job in first} == set(HEADS) and {job.get("images") for job in first} == set(SIZES)
     assert [job["seed"] for job in first] == sorted(job["seed"] for job in first)
 
@@ -50,8 +49,8 @@ def test_the_fewest_steps_suffice_and_the_recipe_itself_has_the_most():
 
 
 def test_a_job_says_only_what_is_special():
-    assert {"head": "pooled", "seed": 3, "images": 50} in jobs()
-    assert {"head": "ctc", "seed": 0, "curve": True} in jobs()
+    assert {"head": "pooled", "seed": 3, "images": 50} in JOBS
+    assert {"head": "ctc", "seed": 0, "curve": True} in JOBS
 
 
 @pytest.mark.parametrize(
@@ -92,7 +91,7 @@ def test_drawn_images_are_added_to_the_training_images_only():
         if name in plain.names:
             place = plain.names.index(name)
             assert text == plain.texts[place] and torch.equal(image, plain.images[place])
-    assert Trial(drawn=20, kind="lengths").positions == 6
+    assert make_model(Trial("pooled", drawn=20, kind="lengths"), Alphabet()).steps(WIDTH) == 6
     assert {len(text) for text in Trial(drawn=20, kind="lengths").data()[1].texts} == {4, 5, 6}
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from ocrlib import CTC, Alphabet
-from ocrlib.studies.learning_curves import WINDOW, plateau, seconds_a_step, smooth_losses, steps_to, symbol_entropy
+from ocrlib.evaluation import moving_average
+from ocrlib.studies.learning_curves import WINDOW, plateau, steps_to, symbol_entropy
 from ocrlib.synthetic.generator import DRAWN_FROM
 
 
@@ -34,7 +35,7 @@ def test_who_does_not_look_cannot_get_below_the_entropy():
 
 
 def test_smoothed_losses_begin_when_the_window_is_full():
-    assert smooth_losses([float(i) for i in range(WINDOW + 1)]).tolist() == pytest.approx([4.5, 5.5])
+    assert moving_average([float(i) for i in range(WINDOW + 1)], WINDOW).tolist() == pytest.approx([4.5, 5.5])
 
 
 def test_the_plateau_ends_when_the_mean_loss_stays_below():
@@ -48,7 +49,3 @@ def test_the_plateau_ends_when_the_mean_loss_stays_below():
 def test_the_first_time_a_level_was_seen():
     run = record(cers=[[13, 1.0], [26, 0.5], [39, 0.2], [52, 0.3]])
     assert [steps_to(run, level) for level in (1.0, 0.5, 0.25, 0.1)] == [13, 26, 39, math.inf]
-
-
-def test_seconds_are_those_of_training():
-    assert seconds_a_step(record(training_seconds=6.0, steps=200)) == pytest.approx(0.03)

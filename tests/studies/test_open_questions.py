@@ -13,16 +13,16 @@ from ocrlib.studies.open_questions import (
     COLUMN_SCALES,
     KINDS,
     LOOKING,
+    LOOKING_JOBS,
     REMEDIES,
+    REMEDY_JOBS,
     SMOKE_JOB,
+    VARIANT_JOBS,
     even_symbols,
     half_with_neighbours,
-    looking_jobs,
-    remedy_jobs,
     train_to_look,
     train_variant,
     try_remedy,
-    variant_jobs,
 )
 from ocrlib.studies.variants import narrow_column_cnn
 from ocrlib.texts import count_equal_neighbours, symbol_frequencies
@@ -36,9 +36,8 @@ def small(monkeypatch, tmp_path, captcha_folder):
     monkeypatch.setenv("OCRLIB_RUNS", str(tmp_path / "runs"))
 
 
-@pytest.mark.parametrize("jobs", [variant_jobs, looking_jobs, remedy_jobs])
-def test_each_run_once_with_the_seeds_of_the_repetitions(jobs):
-    runs = jobs()
+@pytest.mark.parametrize("runs", [VARIANT_JOBS, LOOKING_JOBS, REMEDY_JOBS])
+def test_each_run_once_with_the_seeds_of_the_repetitions(runs):
     assert len({json.dumps(job, sort_keys=True) for job in runs}) == len(runs)
     points = {json.dumps({name: value for name, value in job.items() if name != "seed"}) for job in runs}
     for point in points:

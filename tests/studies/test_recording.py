@@ -31,7 +31,7 @@ def test_it_records_what_is_missing_and_counts(tmp_path, capsys):
     assert (first.arguments, first.threads, first.budget) == ({"seed": 1}, 1, "full")
     assert first.figures["threads"] == 1, "a thread each, unless told otherwise"
     record("--list")
-    assert "study.jsonl: 1 of 2 runs recorded" in capsys.readouterr().out
+    assert "1 of 2 runs recorded; the other 1 take about 0:0" in capsys.readouterr().out
     record()
     assert [run.arguments["seed"] for run in read_records(path)] == [1, 2]
 
@@ -46,7 +46,7 @@ def test_a_file_of_runs_on_other_images_or_with_another_budget_is_not_added_to(m
     record("--first", "1")
     before = (tmp_path / "study.jsonl").read_bytes()
     monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
-    with pytest.raises(SystemExit, match="study.jsonl has runs of another OCRLIB_BUDGET or OCRLIB_DATA"):
+    with pytest.raises(SystemExit, match=r"study.jsonl holds runs with budget full on images \w+; .* budget smoke"):
         record()
     assert (tmp_path / "study.jsonl").read_bytes() == before
 
@@ -55,3 +55,16 @@ def test_without_a_checkout_it_says_what_is_missing(monkeypatch, tmp_path):
     monkeypatch.setattr(command, "FOLDER", tmp_path / "nowhere")
     with pytest.raises(SystemExit, match="There is no folder .*nowhere. .* checkout"):
         record()
+
+
+def test_the_network_of_the_package_is_recorded_then_repeated_and_never_replaced_by_a_small_one(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
+    monkeypatch.setenv("OCRLIB_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(command, "PRETRAINED", tmp_path / "pretrained.pt")
+    path = tmp_path / "pretrained.jsonl"
+    command.record_or_repeat(path)
+    [run] = read_records(path)
+    assert run.function == "pretrained"
+    command.record_or_repeat(path)
+    assert "to the last bit" in capsys.readouterr().out and len(read_records(path)) == 1
+    assert not (tmp_path / "pretrained.pt").exists()

@@ -1,5 +1,6 @@
 """Studies of many runs: nothing is lost, nothing is done twice, and it doesn't matter who does the work."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -110,8 +111,8 @@ def test_a_new_record_equals_the_one_in_the_file(path, counted):
     assert record.arguments["sizes"] == counted[0]["sizes"] == [1, 2]  # as it will be when it is repeated by its line
 
 
-@pytest.mark.parametrize("cut", [1, 20, -20, -1, None])  # None: it is whole, but for its newline
-def test_a_last_line_without_a_newline_is_passed_over_and_dropped_by_the_next(path, cut):
+@pytest.mark.parametrize("cut", [1, 20, -20, -3, -2, -1])  # the last ends with a brace, as a whole line does
+def test_a_last_line_that_was_cut_off_is_passed_over_and_dropped_by_the_next(path, cut):
     two, three = (replace(RECORD, arguments={"seed": seed}) for seed in (2, 3))
     add_record(path, RECORD)
     end = path.stat().st_size
@@ -122,6 +123,14 @@ def test_a_last_line_without_a_newline_is_passed_over_and_dropped_by_the_next(pa
     add_record(path, three)
     assert read_records(path) == [RECORD, three]
     assert len(path.read_text().splitlines()) == 2
+
+
+def test_a_last_line_without_a_newline_and_blank_lines_are_kept_and_passed_over(path):
+    path.write_text("\n" + json.dumps(vars(RECORD)))  # as some editors leave it
+    assert read_records(path) == [RECORD]
+    other = replace(RECORD, arguments={"seed": 2})
+    add_record(path, other)
+    assert read_records(path) == [RECORD, other]
 
 
 @pytest.mark.parametrize("line", [b"{cut off", b"[1, 2]", b"7", b'{"function": "a:b"}', b"<<<<<<< mine", b"\xff\xfe"])

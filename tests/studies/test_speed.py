@@ -75,11 +75,6 @@ def test_times_count_up_to_the_first_epoch_that_reached_it():
     assert result.seconds_an_epoch in (2.0, 4.0)
 
 
-def test_another_pace_keeps_the_learning():
-    slower = Race("title", [1.0, 2.0], [0.5, 0.01]).at_pace(10.0, "slower")
-    assert (slower.title, slower.seconds_to(0.01), slower.cers) == ("slower", 20.0, [0.5, 0.01])
-
-
 @pytest.fixture
 def plain(tmp_path):
     """TRAIN and TEST as files."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -216,7 +215,7 @@ def train_on(
     model = recipe.make_model(alphabet).to(device)
     optimizer = recipe.make_optimizer(model)
     options = recipe.fit_options(optimizer, device)
-    options["after_step"] = functools.partial(after_step, model, objective) if after_step else None
+    options["after_step"] = after_step and (lambda step: after_step(model, objective, step))
     history = History()
     for epochs, options["checkpoint"] in zip(recipe.epochs, checkpoint_files(recipe, checkpoint)):
         history = fit(

@@ -196,11 +196,12 @@ def train_on(
     live: bool = False,
     checkpoint: str | Path | None = None,
     alphabet: Alphabet | None = None,
+    after_step: Callable[[Network, Objective, int], object] | None = None,
 ) -> Trained:
     """Train a recipe on ``train``, whatever split that is of, with test losses on ``test``; nothing is chosen by them.
 
     The recipe's schedule runs over ``recipe.train`` images: for another number ``replace`` it first. Without an ``alphabet``
-    it is the default one. Raises as `run` does.
+    it is the default one. ``after_step`` is that of `fit`, but gets the network and its objective first. Raises as `run` does.
     """
     alphabet = alphabet or Alphabet()
     objective = recipe.objective(alphabet)
@@ -209,6 +210,7 @@ def train_on(
     model = recipe.make_model(alphabet).to(device)
     optimizer = recipe.make_optimizer(model)
     options = recipe.fit_options(optimizer, device)
+    options["after_step"] = after_step and (lambda step: after_step(model, objective, step))
     history = History()
     for epochs, options["checkpoint"] in zip(recipe.epochs, checkpoint_files(recipe, checkpoint)):
         history = fit(

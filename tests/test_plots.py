@@ -160,10 +160,10 @@ def test_lengths_and_steps():
 
 def test_network_view_has_one_scale_and_marks_the_steps():
     views = {"as published": captchas("ab", 200, 50), "CRNN": captchas("ab", 80, 32)}
-    [ax] = plot_network_view(views, {"CRNN": [3.5, 7.5]}, index=1).axes
+    [ax] = plot_network_view(views, {"CRNN": [3.5, 7.5]}).axes
     assert words(ax) == ["as published: 200 x 50 pixels", "CRNN: 80 x 32 pixels, 2 steps"]
     assert [image.get_extent() for image in ax.images] == [[0, 200, 64, 14], [0, 80, 110, 78]]
-    assert int(ax.images[0].get_array()[0, 0]) == 10
+    assert int(ax.images[0].get_array()[0, 0]) == 0
     assert list(ax.lines[1].get_xdata()) == [4, 8]  # the middle of pixel 3 is 3.5 from the edge
 
 

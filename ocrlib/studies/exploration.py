@@ -69,10 +69,8 @@ def plot_lengths(texts: Sequence[str]) -> Figure:
 
 
 @styled
-def plot_network_view(
-    views: Mapping[str, Captchas], centres: Mapping[str, Sequence[float]] | None = None, index: int = 0
-) -> Figure:
-    """Image ``index`` at each size, on one scale, pixel by pixel; a red mark at the centre of each time step.
+def plot_network_view(views: Mapping[str, Captchas], centres: Mapping[str, Sequence[float]] | None = None) -> Figure:
+    """The first image at each size, on one scale, pixel by pixel; a red mark at the centre of each time step.
 
     ``views`` maps a name to the data set at that size, ``centres`` maps some of these names to the x of each step in pixels.
     """
@@ -85,7 +83,7 @@ def plot_network_view(
     ax = figure.add_axes((0.03, 0.55 / height, 7.5 / 8.0, 1 - 0.55 / height))
     top = 0
     for name, captchas in views.items():
-        pixels = captchas.images[index].squeeze(0).cpu().numpy()
+        pixels = captchas.images[0].squeeze(0).cpu().numpy()
         top, (height, width) = top + gap, pixels.shape
         steps = centres.get(name, ())
         ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=(0, width, top + height, top), interpolation="nearest")

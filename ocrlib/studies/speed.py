@@ -1,7 +1,7 @@
 """The speed benchmark: seconds of training to a CER, the plain procedure to compare with, and operations per image."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,11 +12,9 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from ocrlib.captchas import Captchas, shrink
 from ocrlib.evaluation import History, evaluate
-from ocrlib.experiments import REPORTED_SEED, Experiment
+from ocrlib.experiments import REPORTED_SEED, Experiment, train_on
+from ocrlib.networks import Network
 from ocrlib.objectives import Objective
-from ocrlib.runtime import pick_device, seed_everything
-from ocrlib.texts import Alphabet
-from ocrlib.training import fit
 
 TRAINING = 3  # times the work of the forward pass: gradients by weights and by inputs take as many operations each
 
@@ -50,24 +48,16 @@ def race(recipe: Experiment, train: Captchas, test: Captchas, seed: int = REPORT
     The images must have the recipe's width. Measuring the CER takes none of the seconds. Recipes are chosen by these CERs,
     so ``test`` must be images that no reported figure is measured on. Raises ``KeyboardInterrupt`` when it is stopped.
     """
-    seed_everything(seed)
-    device, alphabet = pick_device(), Alphabet()
-    model, objective = recipe.make_model(alphabet).to(device), recipe.objective(alphabet)
-    optimizer = recipe.make_optimizer(model)
-    options = recipe.fit_options(optimizer, device)
     steps_an_epoch, cers = -(-len(train) // recipe.batch_size), []
 
-    def measure(step: int) -> bool:
+    def measure(model: Network, objective: Objective, step: int) -> bool:
         if step % steps_an_epoch:
             return False
         cers.append(evaluate(model, objective, test).cer)
         return until is not None and cers[-1] <= until
 
-    history = fit(
-        model, objective, train, test, optimizer,
-        epochs=sum(recipe.epochs), history=History(), after_step=measure, live=False, raise_when_stopped=True, **options,
-    )  # fmt: skip
-    return Race(recipe.title, history.seconds, cers)
+    whole = replace(recipe, epochs=(sum(recipe.epochs),))  # `until` ends one call of `fit`
+    return Race(recipe.title, train_on(whole, train, test, seed, after_step=measure).history.seconds, cers)
 
 
 class PlainCaptchas(Dataset):

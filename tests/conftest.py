@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+# Set before torch is imported: threads of processes side by side wait for each other, and the last bits depend on their number.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 _REAL = os.environ.get("OCRLIB_DATA")  # before `isolated` takes it away
 
 
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch, tmp_path_factory):
-    """Each test starts with an empty cache, no OCRLIB_DATA and no network; it sets what it needs itself."""
-    monkeypatch.delenv("OCRLIB_DATA", raising=False)
+    """Each test starts with an empty cache, the full budget, no OCRLIB_DATA and no network; it sets what it needs itself."""
+    for name in ["OCRLIB_DATA", "OCRLIB_BUDGET"]:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OCRLIB_DOWNLOAD", "0")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     cache = tmp_path_factory.mktemp("cache")

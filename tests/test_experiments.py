@@ -1,10 +1,8 @@
-import os
-import signal
 from dataclasses import replace
 
 import pytest
 import torch
-from toys import ToyCTC, toy_captchas
+from toys import ToyCTC, stop_after, toy_captchas
 
 from ocrlib import CTC, EXPERIMENTS, Alphabet, CrossEntropy, experiments, parameter_count, pick_budget, run
 from ocrlib.runtime import BUDGETS
@@ -73,29 +71,17 @@ def test_run_refuses_images_of_another_width():
         run("crnn", captchas=toy_captchas())
 
 
-def stopping(step):
-    """An augmentation that presses Ctrl-C in this step of a run, counted from 1, and changes nothing."""
-    steps = iter(range(1, 1_000_000))
-
-    def augment(images):
-        if next(steps) == step:
-            os.kill(os.getpid(), signal.SIGINT)
-        return images
-
-    return augment
-
-
 def test_a_stopped_run_reports_nothing_and_goes_on_from_its_checkpoints_to_the_same_bits(monkeypatch, tmp_path):
     monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
     recipe = replace(EXPERIMENTS["modified_crnn"], network=ToyCTC, width=24, train=30, test=10, epochs=(1, 2))
     steps = -(-30 // recipe.within(pick_budget(), 40).batch_size)  # an epoch
-    undisturbed = run(replace(recipe, augment=stopping(None)), captchas=toy_captchas(40))
+    undisturbed = run(replace(recipe, augment=stop_after(None)), captchas=toy_captchas(40))
     for step, files in ((1, ["first.pt"]), (2 * steps, ["second-2.pt", "second.pt"])):  # in the first call of fit; in the second
         checkpoint = tmp_path / files[-1]
         with pytest.raises(KeyboardInterrupt):
-            run(replace(recipe, augment=stopping(step)), captchas=toy_captchas(40), checkpoint=checkpoint)
+            run(replace(recipe, augment=stop_after(step)), captchas=toy_captchas(40), checkpoint=checkpoint)
         assert sorted(path.name for path in tmp_path.glob(f"{checkpoint.stem}*.pt")) == files
-        resumed = run(replace(recipe, augment=stopping(None)), captchas=toy_captchas(40), checkpoint=checkpoint)
+        resumed = run(replace(recipe, augment=stop_after(None)), captchas=toy_captchas(40), checkpoint=checkpoint)
         assert resumed.history.digest() == undisturbed.history.digest()
         assert (resumed.cer, resumed.edits) == (undisturbed.cer, undisturbed.edits)
 

@@ -1,5 +1,4 @@
 import math
-import os
 import pickle
 import signal
 import time
@@ -7,7 +6,7 @@ import time
 import pytest
 import torch
 from torch.utils.data import DataLoader
-from toys import ALPHABET, ToyCE, ToyCTC, toy_captchas, weights
+from toys import ALPHABET, ToyCE, ToyCTC, stop_after, toy_captchas, weights
 
 from ocrlib import (
     CTC,
@@ -33,18 +32,6 @@ def make(network=ToyCTC, objective=CTC, seed=3, lr=0.01):
 
 def train(model, objective, optimizer, epochs=3, batch_size=5, **options):
     return fit(model, objective, TRAIN, TEST, optimizer, epochs=epochs, batch_size=batch_size, live=False, **options)
-
-
-def stop_after(steps):
-    """An augmentation that presses Ctrl-C during the step with this number (and leaves the images as they are)."""
-    calls = iter(range(1, 1_000_000))
-
-    def augment(images):
-        if next(calls) == steps:
-            os.kill(os.getpid(), signal.SIGINT)
-        return images
-
-    return augment
 
 
 def test_the_history_has_a_loss_for_each_step_and_epoch():

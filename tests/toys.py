@@ -1,5 +1,9 @@
 """Small things to train in tests: a data set of made-up images and a network that learns it in seconds."""
 
+import os
+import signal
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -48,3 +52,15 @@ class ToyCE(ToyCTC):
 def weights(model: nn.Module) -> Tensor:
     """All parameters and buffers as one vector."""
     return torch.cat([value.flatten().double() for value in model.state_dict().values()])
+
+
+def stop_after(step: int | None) -> Callable[[Tensor], Tensor]:
+    """An augmentation that presses Ctrl-C during this step, counted from 1 (never: None), and leaves the images as they are."""
+    calls = iter(range(1, 1_000_000))
+
+    def augment(images: Tensor) -> Tensor:
+        if next(calls) == step:
+            os.kill(os.getpid(), signal.SIGINT)
+        return images
+
+    return augment

@@ -29,8 +29,8 @@ def load_captchas(
     2. what the environment variable ``OCRLIB_DATA`` names;
     3. the folder ``data`` here or further up in the working tree;
     4. the user's cache;
-    5. a download into the cache, unless ``OCRLIB_DOWNLOAD=0`` forbids it (about 9 MB, checked; without a network it gives up
-       within 10 seconds);
+    5. a download into the cache, unless ``OCRLIB_DOWNLOAD=0`` forbids it (about 9 MB, checked; it gives up after some seconds
+       without an answer);
     6. the generator: 1,070 images, announced by a warning.
 
     ``source="real"`` leaves out the generator, ``source="synthetic"`` everything else. A place that was named (1, 2) is never

@@ -75,7 +75,7 @@ def run_recipe(recipe: str, seed: int = REPORTED_SEED, split_seed: int = REPORTE
 def run_figures(report: Report, *without: str) -> dict[str, Any]:
     """The figures that a record keeps of a `Report` with the training's history, but for those named in ``without``.
 
-    Losses are in nats a symbol, ``mistakes`` are [predicted, true] of each misread image, ``history`` is the digest of all losses.
+    Losses are in nats a symbol, ``mistakes`` are [predicted, true] of each misread image. ``history`` is a digest of all losses.
     """
     figures = report.figures | {
         "mistakes": report.misread,

@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import product
+from functools import partial
+from itertools import count, product
 from math import inf
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from ocrlib.ctc.alignments import BLANK, collapse
 from ocrlib.evaluation import binomial_interval
 
 MOST_PATHS = 1_000_000  # limit of `exhaustive_search`: it takes some seconds
+NONE = -1  # in place of an index
+_pick = partial(np.take_along_axis, axis=1)
 
 
 class Reading(NamedTuple):
@@ -34,11 +37,10 @@ def exhaustive_search(log_probs: Tensor, blank: int = BLANK) -> list[Reading]:
     if classes**steps > MOST_PATHS:
         raise ValueError(f"{classes}^{steps} paths are too many to go through one by one; use prefix_beam_search.")
     rows = log_probs.tolist()
-    found: dict[tuple[int, ...], float] = defaultdict(lambda: -inf)
+    found: dict[tuple[int, ...], list[float]] = defaultdict(list)  # the log-probabilities of its paths
     for path in product(range(classes), repeat=steps):
-        target = collapse(path, blank)
-        found[target] = np.logaddexp(found[target], sum(row[index] for row, index in zip(rows, path)))
-    return _best_first(found)
+        found[collapse(path, blank)].append(sum(row[index] for row, index in zip(rows, path)))
+    return _best_first({target: np.logaddexp.reduce(paths) for target, paths in found.items()})
 
 
 def prefix_beam_search(log_probs: Tensor, beam: int = 16, blank: int = BLANK) -> list[Reading]:
@@ -50,27 +52,83 @@ def prefix_beam_search(log_probs: Tensor, beam: int = 16, blank: int = BLANK) ->
     Source: Hannun et al. 2014, "First-pass large vocabulary continuous speech recognition using bi-directional recurrent
     DNNs", algorithm 1, without the language model.
     """
+    return prefix_beam_search_batch(log_probs[:, None], beam, blank)[0]
+
+
+def prefix_beam_search_batch(log_probs: Tensor, beam: int = 16, blank: int = BLANK) -> list[list[Reading]]:
+    """What `prefix_beam_search` finds in each of the N sequences of log_probs ``(T, N, C)``, quicker than one by one."""
     if beam < 1:
         raise ValueError(f"beam={beam}: at least one entry must be kept.")
-    # For each prefix: the log-probability of its paths that end in a blank, and of those that end in its last symbol. If the
-    # same symbol comes again, it is a second symbol after a blank, but a repeat of the first without one.
-    entries: dict[tuple[int, ...], list[float]] = {(): [0.0, -inf]}
-    for row in log_probs.tolist():
-        grown: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [-inf, -inf])
-        for prefix, (in_blank, in_symbol) in entries.items():
-            either = np.logaddexp(in_blank, in_symbol)
-            for index, log_prob in enumerate(row):
-                if index == blank:
-                    ways = [(prefix, 0, either)]
-                elif prefix[-1:] == (index,):
-                    ways = [(prefix, 1, in_symbol), ((*prefix, index), 1, in_blank)]
-                else:
-                    ways = [((*prefix, index), 1, either)]
-                for longer, ending, before in ways:
-                    grown[longer][ending] = np.logaddexp(grown[longer][ending], before + log_prob)
-        kept = sorted(grown.items(), key=lambda entry: -np.logaddexp(*entry[1]))[:beam]
-        entries = {prefix: ends for prefix, ends in kept if max(ends) > -inf}
-    return _best_first({prefix: np.logaddexp(*ends) for prefix, ends in entries.items()})
+    _, batch, classes = log_probs.shape
+    # A prefix is a number: the empty ones are 0 to N - 1, the others are counted on when their key, shorter * C + last, comes
+    # up first. ``shorter`` is the prefix without its last symbol, ``last`` this symbol; NONE says that there is no such thing.
+    numbers: dict[int, int] = defaultdict(count(batch).__next__)
+    prefix, shorter, last = np.arange(batch)[:, None], np.full((batch, 1), NONE), np.full((batch, 1), NONE)  # (N, entries)
+    # Log-probabilities of its paths that end in a blank, of those that end in its last symbol, and of both. If the same symbol
+    # comes again, it is a second symbol after a blank, but a repeat of the first without one.
+    in_blank, in_symbol, either = np.zeros((batch, 1)), np.full((batch, 1), -inf), np.zeros((batch, 1))
+    for row in log_probs.detach().cpu().double().numpy():  # (N, C)
+        entries = prefix.shape[1]
+        # A prefix stays by a blank, by its last symbol again, or because its shorter one is an entry too and grows to it.
+        place = np.full(batch + len(numbers) + 1, NONE)  # of each prefix among all N * entries
+        place[prefix] = np.arange(prefix.size).reshape(prefix.shape)
+        place[NONE] = NONE
+        parent, again = place[shorter], _pick(row, last)
+        before = np.where(last.take(parent) == last, in_blank.take(parent), either.take(parent))
+        stay_blank = either + row[:, [blank]]
+        stay_symbol = np.logaddexp(in_symbol + again, np.where(parent == NONE, -inf, before + again))
+        # Or it grows by a symbol, (N, entries, K). What it has just grown to, another entry, is left out.
+        symbols, log_prob = _likely_symbols(row, beam, blank, either[:, :1])
+        likely = symbols.shape[1]
+        grown = np.where(symbols[:, None] == last[:, :, None], in_blank[:, :, None], either[:, :, None]) + log_prob[:, None]
+        sequence, child = np.nonzero(parent != NONE)
+        pair, k = np.nonzero(symbols[sequence] == last[sequence, child, None])
+        grown.reshape(-1, likely)[parent[sequence, child][pair], k] = -inf
+        # The most probable are kept; of equal ones those that come up first, going entry by entry, and there class by class.
+        turn = 2 * (np.arange(entries) * classes + np.where(last == NONE, blank, np.minimum(last, blank)))
+        turn = np.where(parent == NONE, turn, np.minimum(turn, 2 * (parent % entries * classes + last) + 1))
+        grown_turn = 2 * (np.arange(entries)[:, None] * classes + symbols[:, None]) + 1
+        turns = np.hstack([turn, grown_turn.reshape(batch, entries * likely)])
+        totals = np.hstack([np.logaddexp(stay_blank, stay_symbol), grown.reshape(batch, entries * likely)])
+        kept = np.lexsort((turns, -totals))[:, :beam]
+        # They are the next entries.
+        either, stays = _pick(totals, kept), kept < entries
+        old = np.where(stays, kept, (kept - entries) // likely)  # the entry that it was, or grew from
+        in_blank = np.where(stays, _pick(stay_blank, old), -inf)
+        in_symbol = np.where(stays, _pick(stay_symbol, old), either)
+        last = np.where(stays, _pick(last, old), _pick(symbols, (kept - entries) % likely))
+        prefix = _pick(prefix, old)
+        shorter = np.where(stays, _pick(shorter, old), prefix)
+        possible = either > -inf
+        prefix[~possible] = shorter[~possible] = NONE
+        new = possible & ~stays
+        prefix[new] = [numbers[key] for key in (shorter * classes + last)[new].tolist()]
+    keys = list(numbers)
+
+    def target(prefix: int) -> tuple[int, ...]:
+        found = []
+        while prefix >= batch:
+            prefix, symbol = divmod(keys[prefix - batch], classes)
+            found.append(symbol)
+        return tuple(found[::-1])
+
+    found = [[(p, value) for p, value in zip(*pair) if p != NONE] for pair in zip(prefix.tolist(), either.tolist())]
+    return [_best_first({target(p): value for p, value in pairs}) for pairs in found]
+
+
+def _likely_symbols(row: np.ndarray, beam: int, blank: int, best: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The symbols of row ``(N, C)`` by which prefixes can grow and be kept, few of thousands, and their values: ``(N, K)`` each.
+
+    The best entry alone, of log-probability ``best`` ``(N, 1)``, grows by the ``beam`` + 1 likeliest symbols to ``beam`` prefixes
+    or more, one of these symbols being a repeat. A less likely symbol leads to nothing better. The margin is for rounding.
+    """
+    log_probs, rank = row.copy(), max(row.shape[1] - beam - 1, 0)
+    log_probs[:, blank] = -inf
+    least = np.partition(log_probs, rank, 1)[:, [rank]]
+    margin = 8 * np.finfo(float).eps * (abs(best) + abs(least))
+    most = ((log_probs >= least - margin) & (log_probs > -inf)).sum(1).max(initial=1)
+    symbols = np.argpartition(log_probs, -most, 1)[:, -most:]
+    return symbols, _pick(log_probs, symbols)
 
 
 def _best_first(log_probs: dict[tuple[int, ...], float]) -> list[Reading]:

@@ -1,13 +1,15 @@
 """Decoding: greedy and beam search against exhaustive search; confidences; reliability counted by hand."""
 
 import math
+from collections import defaultdict
 
+import numpy as np
 import pytest
 import torch
 
 from ocrlib import CTC, Alphabet
-from ocrlib.ctc.alignments import log_likelihood
-from ocrlib.ctc.decoding import best_path, exhaustive_search, prefix_beam_search, reliability
+from ocrlib.ctc.alignments import collapse, log_likelihood
+from ocrlib.ctc.decoding import best_path, exhaustive_search, prefix_beam_search, prefix_beam_search_batch, reliability
 
 ABC = Alphabet("abc")
 
@@ -64,6 +66,93 @@ def test_a_narrow_beam_gives_lower_bounds():
         found = probabilities(prefix_beam_search(log_probs, beam=3))
         assert len(found) == 3
         assert all(0 < found[target] <= true[target] * (1 + 1e-9) for target in found)
+
+
+def plain_beam_search(log_probs, beam, blank):
+    """Prefix beam search as in the paper: a dictionary, one prefix and one class at a time."""
+    entries = {(): [0.0, -math.inf]}
+    for row in log_probs.tolist():
+        grown = defaultdict(lambda: [-math.inf, -math.inf])
+        for prefix, (in_blank, in_symbol) in entries.items():
+            either = np.logaddexp(in_blank, in_symbol)
+            for index, log_prob in enumerate(row):
+                if index == blank:
+                    ways = [(prefix, 0, either)]
+                elif prefix[-1:] == (index,):
+                    ways = [(prefix, 1, in_symbol), ((*prefix, index), 1, in_blank)]
+                else:
+                    ways = [((*prefix, index), 1, either)]
+                for longer, ending, before in ways:
+                    grown[longer][ending] = np.logaddexp(grown[longer][ending], before + log_prob)
+        kept = sorted(grown.items(), key=lambda entry: -np.logaddexp(*entry[1]))[:beam]
+        entries = {prefix: ends for prefix, ends in kept if max(ends) > -math.inf}
+    found = {prefix: float(np.logaddexp(*ends)) for prefix, ends in entries.items()}
+    return sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
+
+
+def targets(readings):
+    return [target for target, _ in readings]
+
+
+def drawn_log_probs(kind, shape, generator):
+    """Log-probabilities ``(T, N, C)``: of a network at its beginning or later, with equal ones, with impossible classes."""
+    drawn = torch.randn(shape, generator=generator, dtype=torch.float64)
+    if kind == "peaks":
+        drawn = 6 * drawn
+    elif kind == "ties":
+        return -torch.randint(0, 3, shape, generator=generator).double()
+    elif kind == "single precision":
+        return drawn.float().log_softmax(2)
+    log_probs = drawn.log_softmax(2)
+    if kind == "impossible classes":
+        log_probs[torch.rand(shape, generator=generator) < 0.5] = -math.inf
+    return log_probs
+
+
+@pytest.mark.parametrize("kind", ["random", "peaks", "ties", "impossible classes", "single precision"])
+@pytest.mark.parametrize("beam", [1, 2, 3, 16])
+@pytest.mark.parametrize("steps, classes, blank", [(1, 5, 0), (4, 2, 1), (6, 4, 0), (6, 5, 3), (5, 30, 7), (4, 1, 0), (0, 3, 0)])
+def test_a_batch_gives_the_readings_of_the_plain_algorithm(kind, beam, steps, classes, blank):
+    log_probs = drawn_log_probs(kind, (steps, 6, classes), torch.Generator().manual_seed(beam))
+    found = prefix_beam_search_batch(log_probs, beam, blank)
+    assert len(found) == 6
+    for n, readings in enumerate(found):
+        expected = plain_beam_search(log_probs[:, n], beam, blank)
+        assert targets(readings) == targets(expected)
+        assert [reading.log_prob for reading in readings] == pytest.approx([log_prob for _, log_prob in expected], abs=1e-12)
+        assert prefix_beam_search(log_probs[:, n], beam, blank) == readings
+
+
+def test_a_prefix_that_was_dropped_and_found_again_is_the_same_prefix():
+    """A narrow beam often drops "a" while "ab" stays. When "a" comes back and grows by b, that is the entry "ab"."""
+    log_probs = drawn_log_probs("random", (24, 64, 4), torch.Generator().manual_seed(0))
+    for beam in (2, 4):
+        for n, readings in enumerate(prefix_beam_search_batch(log_probs, beam)):
+            assert targets(readings) == targets(plain_beam_search(log_probs[:, n], beam, 0))
+
+
+def test_of_many_classes_the_less_likely_count_where_rounding_makes_them_equal():
+    """A hair between two classes is lost in a sum of some size. Then the first one is kept, and it may be the less likely."""
+    log_probs = torch.full((2, 40), -math.inf, dtype=torch.float64)
+    log_probs[0, 30] = -1000.0
+    log_probs[1, 1:] = torch.arange(39) * 1e-16
+    for beam in (1, 3, 16):
+        assert targets(prefix_beam_search(log_probs, beam)) == targets(plain_beam_search(log_probs, beam, 0))
+
+
+def test_a_batch_may_be_empty_and_may_need_a_gradient():
+    assert prefix_beam_search_batch(torch.zeros(3, 0, 4)) == []
+    logits = torch.zeros(3, 2, 4, requires_grad=True)
+    assert len(prefix_beam_search_batch(logits.log_softmax(2), beam=5)[1]) == 5
+
+
+def test_exhaustive_search_sums_path_by_path():
+    log_probs = random_log_probs(5, 4, seed=5)
+    found = defaultdict(lambda: -math.inf)
+    for path in np.ndindex(*[4] * 5):
+        target = collapse(path)
+        found[target] = np.logaddexp(found[target], sum(float(row[index]) for row, index in zip(log_probs, path)))
+    assert dict(exhaustive_search(log_probs)) == found  # bit for bit
 
 
 def test_classes_of_probability_zero():

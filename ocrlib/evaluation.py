@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from PIL import Image
+from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 
 from ocrlib.captchas import Captchas, shrink, to_tensor
@@ -140,11 +141,9 @@ def evaluate(model: nn.Module, objective: Objective, captchas: Captchas, batch_s
 
 def score(predicted: Sequence[str], captchas: Captchas) -> Report:
     """Compare what was read, a text for each of ``captchas``, with their texts. Raises ``ValueError`` for another number."""
-    from torchmetrics.functional.text import char_error_rate, edit_distance
-
     if not len(predicted) == len(captchas) > 0:
         raise ValueError(f"Each image needs one reading, got {len(predicted)} readings for {len(captchas)} images.")
-    distances = edit_distance(predicted, captchas.texts, reduction="none").int().tolist()
+    distances = [Levenshtein.distance(text, true) for text, true in zip(predicted, captchas.texts)]
     mistakes = [
         Mistake(captchas.images[i].cpu(), captchas.names[i], predicted[i], true, distances[i] / len(true))
         for i, true in enumerate(captchas.texts)
@@ -152,7 +151,7 @@ def score(predicted: Sequence[str], captchas: Captchas) -> Report:
     ]
     edits, characters = sum(distances), sum(map(len, captchas.texts))
     return Report(
-        cer=float(char_error_rate(predicted, captchas.texts)),
+        cer=float(np.float32(edits) / np.float32(characters)),
         edits=edits,
         characters=characters,
         exact=1 - len(mistakes) / len(captchas),

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
+from torchmetrics.functional.text import char_error_rate, edit_distance
 from toys import ALPHABET, ToyCE, ToyCTC, toy_captchas
 
 from ocrlib import CTC, Alphabet, BadImage, Captchas, CrossEntropy, TrainedModel, evaluate, read
-from ocrlib.evaluation import binomial_interval, predict
+from ocrlib.evaluation import binomial_interval, predict, score
 
 
 class Parrot(nn.Module):
@@ -69,12 +70,21 @@ texts = st.lists(st.tuples(st.text("abcd", max_size=4), st.text("abcd", min_size
 
 @given(texts)
 def test_cer_is_summed_edits_over_summed_characters(pairs):
-    """torchmetrics' CER, the edit count beside it, and brute force say the same."""
+    """CER, the edit count beside it, and brute force say the same."""
     predicted, true = map(list, zip(*pairs))
     report = read_as([text or "" for text in predicted] + ["a"], [*true, "a"])  # "a": the Parrot needs a step
     expected = sum(edits(p, t) for p, t in pairs)
     assert report.edits == expected
     assert report.cer == pytest.approx(report.edits / report.characters)
+
+
+@given(st.lists(st.tuples(st.text(max_size=9), st.text(min_size=1, max_size=9)), min_size=1, max_size=40))
+def test_cer_and_edits_are_torchmetrics_to_the_last_bit(pairs):
+    predicted, true = map(list, zip(*pairs))
+    images = torch.zeros(len(true), 1, 2, 2, dtype=torch.uint8)
+    report = score(predicted, Captchas(images, true, [f"{i}.png" for i in range(len(true))], "synthetic", "nothing"))
+    assert report.edits == int(edit_distance(predicted, true, reduction="sum"))
+    assert report.cer == float(char_error_rate(predicted, true))
 
 
 def test_the_interval_is_the_exact_binomial_one():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
@@ -126,17 +127,15 @@ class CTC(Objective):
 
     def decode(self, logits: Tensor) -> list[str]:
         """Greedy decoding: the best class of each step, repeats merged, blanks dropped."""
-        path = logits.argmax(2).cpu()  # (T, N)
-        starts = torch.ones_like(path, dtype=torch.bool)
-        starts[1:] = path[1:] != path[:-1]
-        return [self.alphabet.decode(steps[first].tolist()) for steps, first in zip(path.T, starts.T)]
+        paths = logits.argmax(2).T.tolist()  # N of length T
+        return [self.alphabet.decode(index for index, _ in groupby(path)) for path in paths]
 
     def confidence(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
         """``(N,)`` float64: the probability of each text, summed over all its paths. ``texts`` may be any."""
         log_probs = logits.detach().cpu().double().log_softmax(2)
         targets, target_lengths = self.alphabet.encode_batch(texts)
-        input_lengths = torch.full((len(texts),), len(logits))
-        losses = F.ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=self.alphabet.blank, reduction="none")
+        steps, lengths = [len(logits)] * len(texts), target_lengths.tolist()
+        losses = F.ctc_loss(log_probs, targets, steps, lengths, blank=self.alphabet.blank, reduction="none")
         return (-losses).exp()
 
     def misfits(self, model: Network, width: int, texts: Sequence[str]) -> list[str]:

@@ -58,11 +58,10 @@ class Alphabet:
 
     def encode_batch(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Targets ``(N, L)``, padded with the blank to the longest text, and target_lengths ``(N,)``; both int64."""
-        lengths = torch.tensor([len(text) for text in texts], dtype=torch.int64)
-        targets = torch.full((len(texts), int(lengths.max()) if texts else 0), self.blank, dtype=torch.int64)
-        for row, text in zip(targets, texts):
-            row[: len(text)] = torch.tensor(self.encode(text), dtype=torch.int64)
-        return targets, lengths
+        lengths = [len(text) for text in texts]
+        longest = max(lengths, default=0)
+        rows = [self.encode(text) + [self.blank] * (longest - len(text)) for text in texts]
+        return torch.tensor(rows, dtype=torch.int64).reshape(len(texts), longest), torch.tensor(lengths, dtype=torch.int64)
 
 
 def symbol_frequencies(texts: Iterable[str]) -> dict[str, int]:

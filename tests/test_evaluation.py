@@ -104,6 +104,19 @@ def test_prediction_is_in_evaluation_mode_and_leaves_the_mode_as_it_was():
     assert first.shape == (6, 5, 4)
 
 
+def test_a_layer_that_was_frozen_stays_frozen():
+    model = ToyCTC()
+    model.train()
+    model.convolutions.eval()
+    images = toy_captchas(5).images
+    logits = predict(model, images)
+    assert model.training and not model.convolutions[2].training
+    model.eval()
+    model.convolutions[2].train()  # batch norm alone
+    assert torch.equal(predict(model, images), logits)
+    assert model.convolutions[2].training and not model.training
+
+
 def test_nan_logits_are_refused():
     model = ToyCTC()
     nn.init.constant_(model.head.bias, float("nan"))

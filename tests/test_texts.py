@@ -34,6 +34,9 @@ def test_a_batch_is_padded_with_the_blank():
     assert targets.tolist() == [[1, 2, 0], [3, 1, 2]]
     assert lengths.tolist() == [2, 3]
     assert targets.dtype == lengths.dtype == torch.int64
+    assert [tensor.tolist() for tensor in Alphabet("abc").encode_batch(["", ""])] == [[[], []], [0, 0]]
+    nothing, lengths = Alphabet("abc").encode_batch([])
+    assert nothing.shape == (0, 0) and nothing.dtype == torch.int64 and lengths.shape == (0,)
 
 
 def test_a_strange_symbol_is_named():

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import bench
 
 
@@ -29,6 +31,27 @@ def test_each_network_is_measured(monkeypatch, captcha_folder):
         assert bench.train("modified_crnn", whose)["s"] > 0
     assert set(bench.train("fast", "ocrlib", seed=1)) == {"s", "CER"}
     assert bench.read("fast", 256)["images/s"] > 0
+
+
+def test_ocrlib_is_measured_beside_each_library(monkeypatch, captcha_folder):
+    monkeypatch.setenv("OCRLIB_DATA", str(captcha_folder))
+    monkeypatch.setattr(bench, "timeit", lambda work, number: work() and 0.5 * number)  # once, for half a second
+    turns = [(whose, code) for _, whose, code, _ in bench.plan(rounds=1, seeds=1)["peers"]]
+    assert turns == [(whose, code) for _, code, peer in bench.PEERS for whose in (peer, "ocrlib")]
+    for whose, code in turns:
+        if bench.find_spec(whose):
+            assert code(whose)["ms"] == pytest.approx(500 / 64 if code is bench.search else 500)
+
+
+def test_a_library_that_is_missing_is_left_out_with_a_word(monkeypatch, captcha_folder, capsys):
+    monkeypatch.setenv("OCRLIB_DATA", str(captcha_folder))
+    monkeypatch.setattr(bench, "PEERS", [("score, 10,000 texts", bench.score, "a_library_that_nobody_has")])
+    for name in ("OCRLIB_DOWNLOAD", "OCRLIB_BUDGET", "PYTHONWARNINGS"):
+        monkeypatch.setenv(name, "")  # so that what the command sets is taken back
+    bench.main(["--quick", "--only", "peers"])
+    printed = capsys.readouterr().out
+    assert "left out: a_library_that_nobody_has." in printed
+    assert re.search(r"\| score, 10,000 texts, ms +\| [\d.]+ \([\d.]+ to [\d.]+\) +\| \| \|", printed)
 
 
 def test_the_command_prints_medians_and_their_ratio():

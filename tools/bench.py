@@ -1,4 +1,4 @@
-"""`make bench`: the project beside the plain procedure, as a table of medians. What is compared takes turns.
+"""`make bench`: the project beside the plain procedure and other libraries, as a table of medians. What is compared takes turns.
 
 Each figure comes from a fresh process: caches remember what ran before. CUDA_VISIBLE_DEVICES= makes it take the CPU.
 """
@@ -7,6 +7,7 @@ import argparse
 import os
 import tempfile
 from dataclasses import replace
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -52,6 +53,67 @@ def read(key, size):
     return {"images/s": len(images) / timeit(loop, number=1, globals=locals())}
 
 
+def search(whose):
+    """Beam search with 16 entries over 64 texts at a time."""
+    import torch
+
+    from ocrlib.ctc.decoding import prefix_beam_search_batch
+
+    log_probs = torch.randn(24, 64, 37, generator=torch.Generator().manual_seed(1)).log_softmax(2)
+    if whose == "ocrlib":
+        return milliseconds(lambda: prefix_beam_search_batch(log_probs), 5, 64)
+    from fast_ctc_decode import beam_search
+
+    classes, rows = "-0123456789abcdefghijklmnopqrstuvwxyz", log_probs.exp().transpose(0, 1).contiguous().numpy()
+    return milliseconds(lambda: [beam_search(row, classes, 16, 0) for row in rows], 5, 64)
+
+
+def score(whose):
+    """The error rate of 10,000 texts; of every twentieth the first symbol was not read."""
+    import torch
+
+    from ocrlib import Captchas, evaluation
+
+    true = [f"{n:05}" for n in range(10_000)]
+    found = [text[n % 20 == 0 :] for n, text in enumerate(true)]
+    if whose == "ocrlib":
+        captchas = Captchas(torch.zeros(len(true), 1, 1, 1, dtype=torch.uint8), true, true, "synthetic", "no images")
+        return milliseconds(lambda: evaluation.score(found, captchas), 5)
+    from jiwer import cer
+
+    return milliseconds(lambda: cer(true, found), 5)
+
+
+def read_one(whose):
+    """An image in memory, by the pretrained network: its text and confidence, or from onnxruntime the logits alone."""
+    import ocrlib
+    from ocrlib.checkpoints import load_pretrained
+    from ocrlib.demo.onnx import export_onnx, load_onnx
+
+    model = load_pretrained()
+    image = ocrlib.load_captchas(width=model.width).images[:1]
+    if whose == "ocrlib":
+        return milliseconds(lambda: ocrlib.read(image, model), 500)
+    with tempfile.TemporaryDirectory() as folder:
+        export_onnx(Path(folder, "model.onnx"), model)
+        session = load_onnx(Path(folder, "model.onnx")).network.session
+    pixels = {"images": image.float().numpy()}
+    return milliseconds(lambda: session.run(None, pixels), 500)
+
+
+def milliseconds(work, number, at_once=1):
+    """Of one piece of work, where a call does some at once. The first call, which allocates, isn't counted."""
+    work()
+    return {"ms": 1000 * timeit(work, number=number) / number / at_once}
+
+
+PEERS = [  # what is measured, by which function, and whom it is compared with
+    ("beam search, a text in 64", search, "fast_ctc_decode"),
+    ("score, 10,000 texts", score, "jiwer"),
+    ("read, an image alone", read_one, "onnxruntime"),
+]
+
+
 def once(statement, setup="pass"):
     """A statement, the first time that a process runs it."""
     return {"s": timeit(statement, setup, number=1)}
@@ -65,6 +127,7 @@ def plan(rounds, seeds):
         "fast": [("fast, all epochs", whose, train, key, whose, n) for n in range(seeds) for whose, key in fast],
         "reading": [(f"{key}, batches of {n}", "ocrlib", read, key, n) for key in [*REPORTED, "fast"] for n in (1, 256)] * rounds,
         "import": [("import", whose, once, f"import {whose}") for whose in (OTHERS, "ocrlib")] * rounds,
+        "peers": [(what, whose, code, whose) for what, code, peer in PEERS for whose in (peer, "ocrlib")] * rounds,
         "load": [(code, "ocrlib", once, code, SETUP) for code in ("load_captchas()", "list(SyntheticCaptchas(100, 1))")] * rounds,
     }
 
@@ -86,10 +149,14 @@ def main(arguments=None):
     os.environ.update(OCRLIB_DOWNLOAD="0", OCRLIB_BUDGET="smoke" if options.quick else "full", PYTHONWARNINGS="ignore")
     if hasattr(os, "getloadavg") and os.getloadavg()[0] > os.cpu_count() / 2:
         print("WARNING: something else is running on this machine; the ratios may be off.")
+    absent = [peer for _, _, peer in PEERS if find_spec(peer) is None]
+    if absent:
+        print(f"Not installed and so left out: {', '.join(absent)}.")
     sections, rows = plan(1, 1) if options.quick else plan(options.rounds, options.seeds), {}
     with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         pool.apply(once, ("print(describe_runtime(), load_captchas(), sep='\\n')", SETUP))
-        for what, whose, function, *settings in tqdm([step for name in options.only for step in sections[name]]):
+        steps = [step for name in options.only for step in sections[name] if step[1] not in absent]
+        for what, whose, function, *settings in tqdm(steps):
             for figure, value in pool.apply(function, settings).items():
                 rows.setdefault(f"{what}, {figure}", {}).setdefault(whose, []).append(value)
     print("\n| measured | ocrlib: median | against | ratio of medians |\n|---|---|---|---|")

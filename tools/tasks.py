@@ -5,7 +5,7 @@
   notebooks     execute the numbered notebooks, in place (OCRLIB_BUDGET=smoke: copies in build/notebooks)
   lab           open JupyterLab in notebooks/
   html          make a website of README, notebooks (with the outputs they have now) and docstrings: site/index.html
-  bench         measure the project against the plain procedure, about 20 minutes (BENCH="--help" lists options)
+  bench         measure the project against plain code and other libraries, about 20 minutes (BENCH="--help" lists options)
   test          run everything that can fail: ruff, pytest, the notebooks with real images, with generated ones, and twice
   browser-test  run two notebooks in JupyterLab, in a browser without a window
   clean         remove .venv, build/, site/ and caches (data/, notebooks/ and its runs/ stay)
@@ -108,7 +108,7 @@ TASKS = {
     "notebooks": lambda: python("tools/run_notebooks.py"),
     "lab": lambda: python("-m", "jupyterlab", "--allow-root", "notebooks"),  # in a container one is root
     "html": html,
-    "bench": lambda: python("tools/bench.py", *os.environ.get("BENCH", "").split()),
+    "bench": lambda: python("tools/bench.py", *os.environ.get("BENCH", "").split(), extras="test,docs,bench"),
     "test": test,
     "browser-test": lambda: python("-m", "pytest", "tests/browser", extras="test,docs,browser"),
     "clean": clean,

@@ -133,7 +133,7 @@ def test_modules_can_be_read_at_a_sitting() -> None:
     core = [path for name, path in MODULES.items() if "." not in name]
     assert len(core) <= 12 and sum(map(length, core)) <= 2300
     assert sum(lengths.values()) <= 6700
-    assert sum(length(path) for path in (ROOT / "tools").rglob("*.*") if path.suffix != ".pyc") <= 350
+    assert sum(length(path) for path in (ROOT / "tools").rglob("*.*") if path.suffix != ".pyc") <= 420
 
 
 def imports_of(path: Path) -> set[str]:

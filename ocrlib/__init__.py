@@ -7,6 +7,10 @@ runs) and `ocrlib.demo` (widgets, ONNX).
 
 from importlib import import_module
 
+from ocrlib.processor import prepare
+
+prepare()  # before torch is loaded, which the imports below do
+
 from ocrlib.captchas import Captchas, split
 from ocrlib.checkpoints import CheckpointError, TrainedModel, load_model, save_model
 from ocrlib.evaluation import History, Mistake, Report, Text, evaluate, read

@@ -36,10 +36,11 @@ class Network(nn.Module):
     """Shared forward pass: images ``(N, 1, 32, W)`` float32 in 0..255 to logits ``(T, N, C)``.
 
     ``classes`` is C, blank included: ``len(alphabet)``. A subclass gives its `stack`, how columns are `read`, and the
-    ``objective`` it was made for ("CTC" or "CrossEntropy").
+    ``objective`` it was made for ("CTC" or "CrossEntropy"). Training takes no more than ``threads`` CPU threads.
     """
 
     objective: str
+    threads: int = 1_000
 
     def __init__(self) -> None:
         super().__init__()
@@ -197,6 +198,7 @@ class ColumnCNN(Network):
     """
 
     objective = "CTC"
+    threads = 1  # its steps are so short that a second thread costs what it saves
     BLANK_SHARE = 0.5
     CHANNELS = (16, 32, 64, 128)
 

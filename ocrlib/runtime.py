@@ -6,13 +6,14 @@ import gc
 import os
 import platform
 import random
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from ocrlib.processor import cpuinfo, is_portable
 
 
 def seed_everything(seed: int, deterministic: bool = True) -> None:
@@ -47,11 +48,11 @@ def pick_device() -> torch.device:
 def fast_dtype(device: torch.device) -> torch.dtype | None:
     """bfloat16 where ``device`` has arithmetic units for it, else None: to be given to `fit` as ``autocast``.
 
-    Elsewhere torch would emulate it, slower than float32.
+    Elsewhere torch would emulate it, slower than float32; and portable arithmetic (see `ocrlib.processor`) has none.
     """
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
-    if device.type == "cpu":
+    if device.type == "cpu" and not is_portable():  # which computes in float32 everywhere
         able = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch can't tell
         return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16") else None
     return None
@@ -86,7 +87,9 @@ def versions() -> dict[str, str]:
 def describe_runtime(device: torch.device | None = None) -> str:
     """One line with versions, one with the device and thread count: the first output of every notebook."""
     packages = ", ".join(f"{name} {version}" for name, version in versions().items())
-    return f"{packages}\ndevice {describe_device(device or pick_device())}, {torch.get_num_threads()} threads"
+    device = device or pick_device()
+    how = f", {'portable' if is_portable() else 'native'} arithmetic" if device.type == "cpu" else ""
+    return f"{packages}\ndevice {describe_device(device)}, {torch.get_num_threads()} threads{how}"
 
 
 def describe_device(device: torch.device) -> str:
@@ -98,11 +101,12 @@ def describe_device(device: torch.device) -> str:
 
 
 def arithmetic() -> str:
-    """What the last bits depend on beside the versions: the processor, its instructions, and the type that is computed in."""
-    cores = Path("/proc/cpuinfo")  # where there is none, the record's device has to do
-    names = re.findall(r"^model name\s*: (.+)$", cores.read_text(), re.MULTILINE) if cores.exists() else []
-    precision = fast_dtype(pick_device()) or torch.float32
-    return ", ".join([*names[:1], torch.backends.cpu.get_cpu_capability(), str(precision)])
+    """What the last bits depend on beside the versions: "portable" (see `ocrlib.processor`), or the processor and its
+    instructions; and the type that is computed in."""
+    device = pick_device()
+    portable = device.type == "cpu" and is_portable()
+    how = ["portable"] if portable else [cpuinfo("model name"), torch.backends.cpu.get_cpu_capability()]
+    return ", ".join(filter(None, [*how, str(fast_dtype(device) or torch.float32)]))
 
 
 @dataclass(frozen=True)

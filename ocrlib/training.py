@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -102,6 +103,9 @@ def fit(
     show = live and in_ipython()  # elsewhere the live plot prints a line an epoch
     bar = tqdm(total=last, initial=loop.history.epochs, desc=name, unit="epoch", disable=not show, ncols=90, mininterval=1.0)
     model.train()
+    threads = torch.get_num_threads()
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(threads, getattr(model, "threads", threads)))
     try:
         with _DeferredInterrupt() as interrupt:
             fetched, ended = time.perf_counter(), False
@@ -128,6 +132,7 @@ def fit(
                     ended = loop.off_the_clock(after_step)
             loop.fetch_losses()
     finally:
+        torch.set_num_threads(threads)
         bar.close()
         if plot:
             plot.update(loop.history, force=True)

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "ocrlib"
 MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
 LEVELS = (  # from the lowest; a module imports from lower levels, or from what stands before it on its own
-    ("texts", "captchas", "networks", "runtime"),
+    ("processor", "texts", "captchas", "networks", "runtime"),
     ("objectives", "checkpoints", "synthetic", "data"),
     ("evaluation", "plots", "loop", "training"),
     ("experiments",),

@@ -68,5 +68,6 @@ def test_runs_of_each_budget_and_source_have_a_folder_of_their_own(monkeypatch, 
 @pytest.mark.parametrize(("able", "expected"), [({"avx512_bf16": True}, torch.bfloat16), ({"avx2": True}, None), ({}, None)])
 def test_bfloat16_is_for_processors_that_have_it(monkeypatch, able, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    monkeypatch.setattr("ocrlib.runtime.is_portable", lambda: False)
     assert fast_dtype(torch.device("cpu")) is expected
     assert fast_dtype(torch.device("mps")) is None

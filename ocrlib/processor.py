@@ -1,0 +1,68 @@
+"""How a CPU computes: by default so that every x86 processor with AVX2, as made since about 2015, gives the same bits.
+
+The libraries below torch choose their instructions by the processor, and add in another order with others: the last bits
+differ, and training makes more of them. `prepare` asks all libraries for the same instructions, and torch for the same number
+of threads. It has to come before torch computes for the first time, so ``import ocrlib`` calls it.
+``OCRLIB_ARITHMETIC=native`` leaves the choice to the libraries: all cores, and AVX-512 where there is one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import re
+from pathlib import Path
+
+# torch's own kernels, oneDNN (convolutions, LSTM) and MKL (products, exp); MKL has no AVX2 path that is alike on Intel and AMD.
+PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
+THREADS = 2
+
+
+def prepare() -> None:
+    """Ask for portable arithmetic, where the processor has it, and for threads that sleep while they wait.
+
+    What the environment sets already stays. Raises ``ValueError`` for another ``OCRLIB_ARITHMETIC``.
+    """
+    # By default a thread that waits for the other one keeps its core busy. If a program needs that core, both wait: six times
+    # slower, beside one busy process. OpenMP reads this when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    wanted = os.environ.get("OCRLIB_ARITHMETIC") or "portable"
+    if wanted not in ("portable", "native"):
+        raise ValueError(f"OCRLIB_ARITHMETIC is {wanted!r}; set it to portable or native, or unset it for portable.")
+    if wanted == "portable" and has_avx2():
+        for name, value in PORTABLE.items():
+            os.environ.setdefault(name, value)
+        import torch
+
+        if "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(THREADS)
+
+
+def has_avx2() -> bool:
+    """Whether the processor is an x86 with AVX2. torch itself doesn't look: told to use AVX2 elsewhere, it would crash."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    if os.name == "nt":
+        return bool(ctypes.windll.kernel32.IsProcessorFeaturePresent(40))  # PF_AVX2_INSTRUCTIONS_AVAILABLE
+    return "avx2" in cpuinfo("flags").split()
+
+
+def is_portable() -> bool:
+    """Whether this process computes alike on every such processor: `prepare` asked for it before torch had computed.
+
+    Not with a second-level cache below 512 KB: oneDNN then takes another order in one layer of the ModifiedCRNN.
+    """
+    import torch
+
+    asked = all(os.environ.get(name) == value for name, value in PORTABLE.items())
+    cache = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")  # in a Linux with such a file
+    large = not cache.exists() or int(cache.read_text().strip("K\n")) >= 512
+    return asked and large and has_avx2() and torch.backends.cpu.get_cpu_capability() == "AVX2"
+
+
+def cpuinfo(name: str) -> str:
+    """What Linux says of the first processor under a name; empty where there is no such file or line."""
+    file = Path("/proc/cpuinfo")
+    found = re.search(rf"^{name}\s*: (.+)$", file.read_text(), re.MULTILINE) if file.exists() else None
+    return found[1] if found else ""

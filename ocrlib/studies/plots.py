@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter
 
 from ocrlib.plots import BESIDE, BLACK, BLUE, PALE, RED, SKY, Figure, finished, styled
 from ocrlib.studies.intervals import Median, median_interval
+from ocrlib.studies.records import Figures
 
 COLOURS = (BLUE, RED, "#009E73", "#CC79A7", SKY, "#E69F00")  # Okabe and Ito's
 MARKERS = "osD^vP*Xph<>"
@@ -139,6 +140,31 @@ def plot_loss_curves(curves: Mapping[str, Sequence[np.ndarray]], first: int, flo
     ax.text(0.99, floor, "blind guessing", transform=ax.get_yaxis_transform(), ha="right", va="bottom")
     ax.set(xlabel="training step (one batch)", ylabel="training loss (nats per symbol)", ylim=(0, 1.6 * floor))
     return finished(ax, legend=BESIDE, title="how the training loss falls")
+
+
+@styled
+def plot_modes(curves: Sequence[Figures], ends: Mapping[str, Sequence[int]], characters: int, between: int) -> Figure:
+    """Test loss and CER by epoch, from figures of `follow`, and a column of final CERs for each name of ``ends``.
+
+    CERs are edits of ``characters``. A training that ends at more than ``between`` edits is red, dashed, a triangle.
+    """
+    figure = Figure(WIDTH + 1.0, 4.2, f"test loss and CER by epoch of {len(curves)} trainings; where others ended", "constrained")
+    losses, cers, last = figure.subplots(1, 3, width_ratios=(3, 3, 1.8))
+    last.sharey(cers)
+    for late, words, colour, style in ((False, "at most", BLUE, "-o"), (True, "more than", RED, "--^")):
+        found = [run for run in curves if (run["edits"] > between) == late]
+        dots = [(x, n / characters) for x, edits in enumerate(ends.values()) for n in edits if (n > between) == late]
+        look = {"color": colour, "alpha": 0.7, "linewidth": 1, "markersize": 5}
+        for run in found:
+            for ax, values in ((losses, run["test_losses"]), (cers, np.divide(run["epoch_edits"], characters))):
+                ax.plot(range(1, len(values) + 1), values, style, markevery=[-1], **look)
+        last.plot([x + 0.14 * (i % 3 - 1) for i, (x, _) in enumerate(dots)], [cer for _, cer in dots], style[-1], **look)
+        losses.plot([], [], style, color=colour, label=f"{words} {between} edits at the end: {len(found) + len(dots)} trainings")
+    figure.legend(loc="outside upper center", ncols=2)
+    finished(losses, xlabel="epoch", ylabel="loss (nats per symbol)", title="test loss", ylim=(0, None))
+    finished(cers, xlabel="epoch", ylabel="CER", title="CER on the test images", ylim=(0, None))
+    last.set(xlim=(-0.5, len(ends) - 0.5), xticks=range(len(ends)), xticklabels=ends)
+    return finished(last, "y", title="final CER, elsewhere")
 
 
 @styled

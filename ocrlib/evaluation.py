@@ -21,8 +21,8 @@ from ocrlib.data.images import MIN_SIDE, read_image, to_standard_mode
 from ocrlib.networks import HEIGHT
 from ocrlib.objectives import Objective, objective_of
 
-# A spike is so many times the usual loss, and so many nats a symbol above it. In a training of ModifiedCRNN the edits had about
-# doubled at 1.65 times, and not below 1.3 times. A loss near zero can double and cost nothing: hence the nats.
+# A spike is so many times the median, which forgives an earlier one, and so many nats a symbol above it: a loss near zero can
+# double and cost nothing. In a training of ModifiedCRNN the edits had about doubled at 1.65 times, and not below 1.3 times.
 SPIKE_TIMES, SPIKE_ABOVE = 1.5, 0.1
 
 
@@ -52,10 +52,7 @@ class History:
 
     @property
     def spike(self) -> str | None:
-        """A sentence if the last epoch's test loss, or mean train loss, is far above those of the five before; None otherwise.
-
-        Far above their median, see `SPIKE_TIMES`: it forgives a spike among the five, and a loss that falls stays below it.
-        """
+        """A sentence if the last epoch's test loss, or mean train loss, is far above the median of the five before; or None."""
         for name, losses in {"test loss": self.test_loss, "mean training loss": self.train_means}.items():
             if len(losses) > 5 and losses[-1] > max(SPIKE_TIMES * (usual := median(losses[-6:-1])), usual + SPIKE_ABOVE):
                 found = f"The last epoch ended on a spike: {name} {losses[-1]:.3f}, median of the five epochs before {usual:.3f}."

@@ -37,8 +37,7 @@ def plot_medians(
         ax.vlines(x[reached], low[reached], high[reached].clip(max=2 * most), colour, linewidth=1.4, alpha=0.7)
         ax.plot(x, np.where(reached, middle, np.nan), color=colour, marker=marker, markersize=5, label=name)
     ax.set(ylim=(least * 0.8, most), yscale="log" if log else "linear", xticks=range(len(places)), xticklabels=places)
-    if log:
-        _plain_numbers(ax.yaxis)
+    _plain_numbers(ax.yaxis)
     return finished(ax, grid="y", legend=BESIDE, xlabel=across, ylabel=up, title=title)
 
 
@@ -61,8 +60,7 @@ def plot_runs(groups: Mapping[str, Sequence[float]], across: str, title: str, lo
         middle = np.clip(median_interval(values).median, least, edge)
         ax.plot([middle, middle], [row - 0.33, row + 0.33], color=BLACK, linewidth=2)
     ax.set(xscale="log" if log else "linear", xlim=(0.95 * least, 1.03 * edge), ylim=(len(groups) - 0.5, -0.5))
-    if log:
-        _plain_numbers(ax.xaxis)
+    _plain_numbers(ax.xaxis)
     return finished(ax, grid="x", xlabel=across, title=title, yticks=range(len(groups)), yticklabels=groups)
 
 
@@ -144,10 +142,7 @@ def plot_loss_curves(curves: Mapping[str, Sequence[np.ndarray]], first: int, flo
 
 @styled
 def plot_modes(curves: Sequence[Figures], ends: Mapping[str, Sequence[int]], characters: int, between: int) -> Figure:
-    """Test loss and CER by epoch, from figures of `follow`, and a column of final CERs for each name of ``ends``.
-
-    CERs are edits of ``characters``. A training that ends at more than ``between`` edits is red, dashed, a triangle.
-    """
+    """Test loss and CER by epoch, from figures of `follow`, and final CERs of others. Red: more than ``between`` edits."""
     figure = Figure(WIDTH + 1.0, 4.2, f"test loss and CER by epoch of {len(curves)} trainings; where others ended", "constrained")
     losses, cers, last = figure.subplots(1, 3, width_ratios=(3, 3, 1.8))
     last.sharey(cers)
@@ -199,6 +194,6 @@ def plot_kinds(rates: Mapping[str, Mapping[str, float]], up: str) -> Figure:
 
 
 def _plain_numbers(axis: Axis) -> None:
-    """Label a logarithmic axis 0.001, 0.002, 0.005, 0.01 and so on, not by powers of ten."""
-    for formatter in (axis.set_major_formatter, axis.set_minor_formatter):
+    """Label a logarithmic axis 0.001, 0.002, 0.005, 0.01 and so on, not by powers of ten. A linear one stays as it is."""
+    for formatter in (axis.set_major_formatter, axis.set_minor_formatter) if axis.get_scale() == "log" else ():
         formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else ""))

@@ -22,7 +22,7 @@ from ocrlib.networks import HEIGHT
 from ocrlib.objectives import Objective, objective_of
 
 # A spike is so many times the median, which forgives an earlier one, and so many nats a symbol above it: a loss near zero can
-# double and cost nothing. In a training of ModifiedCRNN the edits had about doubled at 1.65 times, and not below 1.3 times.
+# double and cost nothing. In two trainings of ModifiedCRNN the edits had about doubled at 1.65 times, and not at 1.3 times.
 SPIKE_TIMES, SPIKE_ABOVE = 1.5, 0.1
 
 
@@ -56,7 +56,7 @@ class History:
         for name, losses in {"test loss": self.test_loss, "mean training loss": self.train_means}.items():
             if len(losses) > 5 and losses[-1] > max(SPIKE_TIMES * (usual := median(losses[-6:-1])), usual + SPIKE_ABOVE):
                 found = f"The last epoch ended on a spike: {name} {losses[-1]:.3f}, median of the five epochs before {usual:.3f}."
-                return f"{found} The network of an epoch earlier probably reads better: train a few epochs more."
+                return f"{found} A few epochs earlier the network probably read better: train a few epochs more."
         return None
 
     def copy(self) -> History:

@@ -104,8 +104,9 @@ def test_a_history_knows_the_mean_train_loss_of_each_finished_epoch():
 def test_a_history_that_ends_on_a_spike_says_so():
     found = history([*CALM, 2.107], [0.02] * 7).spike
     assert "ended on a spike: test loss 2.107, median of the five epochs before 0.340" in found
-    assert "an epoch earlier probably reads better: train a few epochs more." in found
+    assert "A few epochs earlier the network probably read better: train a few epochs more." in found
     assert "mean training loss 0.600" in history([0.3] * 6, [0.02] * 5 + [0.6]).spike
+    assert history([0.31, 0.33, 0.32, 0.31, 0.32, 0.42, 2.30, 1.14]).spike, "one that goes down, and is not over"
     assert history([0.3, 0.3, 2.5, 0.3, 2.2, 0.3, 2.4]).spike, "spikes among the five before hide none"
 
 

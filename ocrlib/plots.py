@@ -181,13 +181,10 @@ class LivePlot:
 
     def _print_lines(self, history: History) -> None:
         for epoch in range(self._printed, history.epochs):
-            steps = history.steps_per_epoch[epoch]
-            first = sum(history.steps_per_epoch[:epoch])
-            mean = sum(history.train_loss[first : first + steps]) / steps
             name = f"{self.title}, epoch" if self.title else "epoch"
             tqdm.write(  # and not print, which would cut a progress bar in two
-                f"{name} {epoch + 1}: {self.loss_name} {mean:.4f} (train, mean of {steps} steps), "
-                f"{history.test_loss[epoch]:.4f} (test), {history.seconds[epoch]:.1f} s"
+                f"{name} {epoch + 1}: {self.loss_name} {history.train_means[epoch]:.4f} (train, mean of "
+                f"{history.steps_per_epoch[epoch]} steps), {history.test_loss[epoch]:.4f} (test), {history.seconds[epoch]:.1f} s"
             )
         self._printed = max(self._printed, history.epochs)
 

@@ -73,7 +73,7 @@ def fit(
     maps a batch to one of the same shape, ``clip_norm`` bounds the gradient's norm, ``autocast`` names a type that the
     network computes in where it is safe (see `torch.autocast`; weights stay float32). ``live`` shows the losses as they
     come. ``after_step`` is called with the number of steps in the history after each of them, at an epoch's end after the
-    test loss; its time does not count, and training ends where it returns True.
+    test loss; its time does not count, and training ends where it returns True. A `History.spike` is printed.
 
     ``checkpoint`` names a file to save to and to go on from: a run that was stopped continues at the step it was saved
     at, a finished one is loaded instead of trained again; ``fresh=True`` starts over. Stopping the kernel (Ctrl-C) ends
@@ -143,6 +143,8 @@ def fit(
         saved = checkpointer and f"Saved to {checkpointer.path}: run the same cell again to go on from here."
         how = saved or f"To go on: fit(..., epochs={last - loop.history.epochs}, history=history)."
         print(f"Stopped after {loop.history.epochs} of {last} epochs ({len(loop.history.train_loss):,} steps). {how}")
+    elif loop.history.spike:
+        print(loop.history.spike)
     return loop.history
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from torchmetrics.functional.text import char_error_rate, edit_distance
 from toys import ALPHABET, ToyCE, ToyCTC, toy_captchas
 
-from ocrlib import CTC, Alphabet, BadImage, Captchas, CrossEntropy, TrainedModel, evaluate, read
+from ocrlib import CTC, Alphabet, BadImage, Captchas, CrossEntropy, History, TrainedModel, evaluate, read
 from ocrlib.evaluation import binomial_interval, predict, score
 
 
@@ -93,6 +93,55 @@ def test_the_interval_is_the_exact_binomial_one():
     low, high = binomial_interval(3, 1250)
     assert (low, high) == pytest.approx((0.000495, 0.007), abs=1e-5)
     assert binomial_interval(0, 10)[0] == 0.0 and binomial_interval(12, 10)[1] == 1.0
+
+
+def history(test_loss, train_loss=None):
+    """A history with these losses, an epoch each of two steps; the train loss is half the test loss unless it is given."""
+    train = [loss / 2 for loss in test_loss] if train_loss is None else train_loss
+    steps = [step for mean in train for step in (0.5 * mean, 1.5 * mean)]
+    return History(steps, test_loss, [2] * len(test_loss), [1.0] * len(test_loss))
+
+
+CALM = [0.36, 0.34, 0.31, 0.35, 0.33, 0.343]
+
+
+def test_a_history_knows_the_mean_train_loss_of_each_finished_epoch():
+    run = history([0.4, 0.2], [0.3, 0.1])
+    run.train_loss.append(9.0)  # of an epoch that was stopped
+    assert run.train_means == pytest.approx([0.3, 0.1])
+
+
+def test_a_history_that_ends_on_a_spike_says_so():
+    found = history([*CALM, 2.107], [0.02] * 7).spike
+    assert "ended on a spike: test loss 2.107, median of the five epochs before 0.340" in found
+    assert "A few epochs earlier the network probably read better: train a few epochs more." in found
+    assert "mean training loss 0.600" in history([0.3] * 6, [0.02] * 5 + [0.6]).spike
+    assert history([0.31, 0.33, 0.32, 0.31, 0.32, 0.42, 2.30, 1.14]).spike, "one that goes down, and is not over"
+    assert history([0.3, 0.3, 2.5, 0.3, 2.2, 0.3, 2.4]).spike, "spikes among the five before hide none"
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        CALM,
+        [3.4, 3.0, 2.1, 1.2, 0.6, 0.4, 0.3],
+        [0.3, 0.3, 2.107, 0.3, 0.3, 0.3],
+        [0.002] * 6 + [0.006],
+        [0.4] * 6 + [0.55],
+        [0.3] * 4 + [2.107],
+        [],
+    ],
+    ids=["calm", "falling", "an earlier spike", "nearly zero", "not much above", "too few epochs", "no epoch"],
+)
+def test_a_history_without_a_spike_at_its_end_says_nothing(losses):
+    assert history(losses).spike is None
+
+
+def test_a_report_of_a_training_that_ended_on_a_spike_has_a_line_for_it():
+    report = read_as(["ab", "cb"], ["ab", "cc"])
+    after = report.after_training(history([*CALM, 2.107]))
+    assert str(after) == f"{report}\n{after.history.spike}" and len(str(after).splitlines()) == 2
+    assert str(report.after_training(history(CALM))) == str(report)
 
 
 def test_prediction_is_in_evaluation_mode_and_leaves_the_mode_as_it_was():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from toys import ToyCTC, stop_after, toy_captchas
 
-from ocrlib import CTC, EXPERIMENTS, Alphabet, CrossEntropy, experiments, parameter_count, pick_budget, run
+from ocrlib import CTC, EXPERIMENTS, Alphabet, CrossEntropy, experiments, fit, parameter_count, pick_budget, run
 from ocrlib.runtime import BUDGETS
 from ocrlib.texts import ctc_min_steps
 
@@ -59,6 +59,21 @@ def test_run_trains_and_evaluates_under_the_budget_and_repeats_itself(monkeypatc
     assert first.seconds == pytest.approx(sum(first.history.seconds))
     assert first.history.digest() == second.history.digest() != other.history.digest()
     assert (first.cer, first.edits) == (second.cer, second.edits)
+
+
+def test_a_run_that_ended_on_a_spike_says_so_in_its_report(monkeypatch):
+    recipe = replace(EXPERIMENTS["modified_crnn"], network=ToyCTC, width=24, train=30, test=10, batch_size=10, epochs=(6, 1))
+    fits = []
+
+    def fit_until_it_leaps(*arguments, **options):
+        arguments[4].param_groups[0]["lr"] = 1000.0 if fits else 1.0
+        fits.append(fit(*arguments, **options))
+        return fits[-1]
+
+    monkeypatch.setattr(experiments, "fit", fit_until_it_leaps)
+    lines = str(run(recipe, seed=1, captchas=toy_captchas(40))).splitlines()
+    assert [history.epochs for history in fits] == [6, 7] and fits[0].spike is None
+    assert fits[1].spike and lines[1:] == [fits[1].spike]
 
 
 def test_run_names_an_unknown_experiment():

@@ -356,6 +356,29 @@ def test_a_line_an_epoch_is_printed_outside_a_notebook(capsys):
     assert len(lines) == 2 and "Toy, epoch 2" in lines[1] and "(test)" in lines[1]
 
 
+def test_evaluating_after_each_step_changes_no_bit():
+    model, objective, optimizer = make()
+    watched = train(model, objective, optimizer, after_step=lambda step: evaluate(model, objective, TEST))
+    other = make()
+    assert watched.digest() == train(*other).digest() and weights(model).equal(weights(other[0]))
+
+
+def test_a_training_that_ends_on_a_spike_says_so_in_a_line_also_when_it_is_loaded(tmp_path, capsys):
+    model, objective, optimizer = make(lr=0.03)
+
+    def leap(step):
+        if step == 18:  # of 3 an epoch: before the last epoch
+            optimizer.param_groups[0]["lr"] = 1.0
+
+    options = {"epochs": 7, "checkpoint": tmp_path / "run.pt"}
+    history = train(model, objective, optimizer, after_step=leap, **options)
+    assert capsys.readouterr().out == f"{history.spike}\n"
+    train(*make(lr=0.03), **options)
+    assert capsys.readouterr().out.endswith(f"{history.spike}\n")
+    train(*make(lr=0.03), epochs=6)
+    assert capsys.readouterr().out == ""
+
+
 def test_a_study_is_told_when_a_training_was_stopped():
     with pytest.raises(KeyboardInterrupt):
         train(*make(), epochs=2, augment=stop_after(2), raise_when_stopped=True)

@@ -26,6 +26,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "notebooks" / "records"
 STUDIES = {
     "ctc_vs_ce": (ctc_vs_ce.compare, ctc_vs_ce.JOBS, ctc_vs_ce.SMOKE_JOB),
     "reproduction": (run_recipe, reproduction.jobs(), reproduction.SMOKE_JOB),
+    "curves": (reproduction.follow, reproduction.CURVE_JOBS, reproduction.SMOKE_JOB),
     "cross_validation": (cross_validation.cross_validate, cross_validation.jobs(), cross_validation.SMOKE_JOB),
     "variants": (open_questions.train_variant, open_questions.VARIANT_JOBS, open_questions.SMOKE_JOB),
     "receptive_fields": (open_questions.train_to_look, open_questions.LOOKING_JOBS, open_questions.LOOKING_JOBS[0]),
@@ -56,8 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.list:
         return
     if options.study == "pretrained":
-        record_or_repeat(path)
-        return
+        return record_or_repeat(path)
     refuse_other_data(path)
     # Spawned, not forked: the copy of a process whose torch already has threads can hang.
     with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:

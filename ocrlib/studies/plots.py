@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter
 
 from ocrlib.plots import BESIDE, BLACK, BLUE, PALE, RED, SKY, Figure, finished, styled
 from ocrlib.studies.intervals import Median, median_interval
+from ocrlib.studies.records import Figures
 
 COLOURS = (BLUE, RED, "#009E73", "#CC79A7", SKY, "#E69F00")  # Okabe and Ito's
 MARKERS = "osD^vP*Xph<>"
@@ -36,8 +37,7 @@ def plot_medians(
         ax.vlines(x[reached], low[reached], high[reached].clip(max=2 * most), colour, linewidth=1.4, alpha=0.7)
         ax.plot(x, np.where(reached, middle, np.nan), color=colour, marker=marker, markersize=5, label=name)
     ax.set(ylim=(least * 0.8, most), yscale="log" if log else "linear", xticks=range(len(places)), xticklabels=places)
-    if log:
-        _plain_numbers(ax.yaxis)
+    _plain_numbers(ax.yaxis)
     return finished(ax, grid="y", legend=BESIDE, xlabel=across, ylabel=up, title=title)
 
 
@@ -60,8 +60,7 @@ def plot_runs(groups: Mapping[str, Sequence[float]], across: str, title: str, lo
         middle = np.clip(median_interval(values).median, least, edge)
         ax.plot([middle, middle], [row - 0.33, row + 0.33], color=BLACK, linewidth=2)
     ax.set(xscale="log" if log else "linear", xlim=(0.95 * least, 1.03 * edge), ylim=(len(groups) - 0.5, -0.5))
-    if log:
-        _plain_numbers(ax.xaxis)
+    _plain_numbers(ax.xaxis)
     return finished(ax, grid="x", xlabel=across, title=title, yticks=range(len(groups)), yticklabels=groups)
 
 
@@ -142,6 +141,28 @@ def plot_loss_curves(curves: Mapping[str, Sequence[np.ndarray]], first: int, flo
 
 
 @styled
+def plot_modes(curves: Sequence[Figures], ends: Mapping[str, Sequence[int]], characters: int, between: int) -> Figure:
+    """Test loss and CER by epoch, from figures of `follow`, and final CERs of others. Red: more than ``between`` edits."""
+    figure = Figure(WIDTH + 1.0, 4.2, f"test loss and CER by epoch of {len(curves)} trainings; where others ended", "constrained")
+    losses, cers, last = figure.subplots(1, 3, width_ratios=(3, 3, 1.8))
+    last.sharey(cers)
+    for late, words, colour, style in ((False, "at most", BLUE, "-o"), (True, "more than", RED, "--^")):
+        found = [run for run in curves if (run["edits"] > between) == late]
+        dots = [(x, n / characters) for x, edits in enumerate(ends.values()) for n in edits if (n > between) == late]
+        look = {"color": colour, "alpha": 0.7, "linewidth": 1, "markersize": 5}
+        for run in found:
+            for ax, values in ((losses, run["test_losses"]), (cers, np.divide(run["epoch_edits"], characters))):
+                ax.plot(range(1, len(values) + 1), values, style, markevery=[-1], **look)
+        last.plot([x + 0.14 * (i % 3 - 1) for i, (x, _) in enumerate(dots)], [cer for _, cer in dots], style[-1], **look)
+        losses.plot([], [], style, color=colour, label=f"{words} {between} edits at the end: {len(found) + len(dots)} trainings")
+    figure.legend(loc="outside upper center", ncols=2)
+    finished(losses, xlabel="epoch", ylabel="loss (nats per symbol)", title="test loss", ylim=(0, None))
+    finished(cers, xlabel="epoch", ylabel="CER", title="CER on the test images", ylim=(0, None))
+    last.set(xlim=(-0.5, len(ends) - 0.5), xticks=range(len(ends)), xticklabels=ends)
+    return finished(last, "y", title="final CER, elsewhere")
+
+
+@styled
 def plot_confusions(counts: Mapping[str, Counter[tuple[str, str]]], symbols: str) -> Figure:
     """For each name, how often each true symbol (row) was taken for each other one (column); ``·`` stands for none."""
     figure = Figure(4.6 * len(counts), 4.7, "how often each true symbol was taken for another, for " + " and ".join(counts))
@@ -173,6 +194,6 @@ def plot_kinds(rates: Mapping[str, Mapping[str, float]], up: str) -> Figure:
 
 
 def _plain_numbers(axis: Axis) -> None:
-    """Label a logarithmic axis 0.001, 0.002, 0.005, 0.01 and so on, not by powers of ten."""
-    for formatter in (axis.set_major_formatter, axis.set_minor_formatter):
+    """Label a logarithmic axis 0.001, 0.002, 0.005, 0.01 and so on, not by powers of ten. A linear one stays as it is."""
+    for formatter in (axis.set_major_formatter, axis.set_minor_formatter) if axis.get_scale() == "log" else ():
         formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else ""))

@@ -31,6 +31,7 @@ Figures = Mapping[str, Any]  # the results of a run by name: numbers, texts, lis
 RUNS = {
     "recipe": "ocrlib.studies.records:run_recipe",
     "ctc_vs_ce": "ocrlib.studies.ctc_vs_ce:compare",
+    "curves": "ocrlib.studies.reproduction:follow",
     "cross_validation": "ocrlib.studies.cross_validation:cross_validate",
     "variants": "ocrlib.studies.open_questions:train_variant",
     "receptive_fields": "ocrlib.studies.open_questions:train_to_look",

@@ -5,8 +5,8 @@ import json
 import pytest
 from committed import ROOT
 
-from ocrlib import EXPERIMENTS, load_captchas, read_records, split
-from ocrlib.studies.reproduction import SMOKE_JOB, jobs, texts_tested
+from ocrlib import EXPERIMENTS, load_captchas, read_records, run_recipe, split
+from ocrlib.studies.reproduction import CURVE_JOBS, SMOKE_JOB, follow, jobs, texts_tested
 
 
 def runs(recipe: str, **wanted: int) -> list[dict]:
@@ -28,6 +28,23 @@ def test_the_crnn_runs_once_at_the_width_that_was_meant():
 
 def test_each_run_once():
     assert len({json.dumps(job) for job in jobs()}) == len(jobs()) and SMOKE_JOB not in jobs()
+
+
+def test_the_curves_are_of_the_recorded_runs_of_one_recipe_and_of_more_seeds():
+    assert {job["recipe"] for job in CURVE_JOBS} == {"modified_crnn"}
+    assert [job for job in runs("modified_crnn") if job not in CURVE_JOBS] == []
+    assert len({json.dumps(job) for job in CURVE_JOBS}) == len(CURVE_JOBS) == 20 and SMOKE_JOB not in CURVE_JOBS
+
+
+def test_a_training_is_followed_from_epoch_to_epoch_to_the_same_bits(captcha_folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("OCRLIB_DATA", str(captcha_folder))
+    monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
+    monkeypatch.setenv("OCRLIB_RUNS", str(tmp_path / "runs"))
+    figures = follow(**SMOKE_JOB)
+    assert len(figures["test_losses"]) == len(figures["epoch_edits"]) == 2
+    assert (figures["test_losses"][-1], figures["epoch_edits"][-1]) == (figures["test_loss"], figures["edits"])
+    assert figures == json.loads(json.dumps(figures)) and "mistakes" not in figures
+    assert figures["history"] == run_recipe(**SMOKE_JOB)["history"], "reading between the epochs changes nothing"
 
 
 @pytest.mark.parametrize("recipe, split_seed", [("crnn", 42), ("modified_crnn", 1), ("ce_crnn", 42)])

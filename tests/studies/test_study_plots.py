@@ -13,6 +13,7 @@ from ocrlib.studies.plots import (
     plot_kinds,
     plot_loss_curves,
     plot_medians,
+    plot_modes,
     plot_repetitions,
     plot_runs,
     plot_sizes,
@@ -119,6 +120,25 @@ def test_confusions_stand_in_the_row_of_the_true_symbol(panels):
     assert ax.get_images()[0].get_array().tolist() == [[0, 0, 0, 1], [0, 0, 0, 0], [0, 7, 0, 0], [0, 0, 2, 0]]
     assert sorted(text.get_text() for text in ax.texts) == ["1", "2", "7"]
     assert ax.get_title() == "head 0: 10 errors"
+
+
+def test_trainings_that_end_high_are_told_from_those_that_end_low():
+    curves = [
+        {"test_losses": [3.0, 0.4], "epoch_edits": [80, 6], "edits": 6},
+        {"test_losses": [3.0, 1.3], "epoch_edits": [80, 26], "edits": 26},
+    ]
+    figure = plot_modes(curves, {"CPU": [5, 25, 7], "GPU": [4]}, characters=100, between=15)
+    losses, cers, last = figure.axes
+    assert [list(line.get_ydata()) for line in losses.lines if len(line.get_ydata())] == [[3.0, 0.4], [3.0, 1.3]]
+    assert [list(line.get_ydata()) for line in cers.lines] == [[0.8, 0.06], [0.8, 0.26]]
+    assert list(cers.lines[0].get_xdata()) == [1, 2], "epochs count from 1"
+    assert [sorted(line.get_ydata()) for line in last.lines] == [[0.04, 0.05, 0.07], [0.25]]
+    assert [sorted(map(round, line.get_xdata())) for line in last.lines] == [[0, 0, 1], [0]]
+    assert len({(line.get_color(), line.get_marker(), line.get_linestyle()) for line in cers.lines}) == 2
+    keys = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert keys == ["at most 15 edits at the end: 4 trainings", "more than 15 edits at the end: 2 trainings"]
+    assert "CER by epoch of 2 trainings" in figure.alt
+    assert len(plot_modes([], {"CPU": [5]}, characters=100, between=15).axes) == 3, "before any was recorded"
 
 
 def test_kinds_are_stacked():

@@ -116,6 +116,7 @@ TASKS = {
 
 if __name__ == "__main__":
     make_paths_absolute()
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # for kernels that load torch before ocrlib: see ocrlib/processor.py
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")  # .venv's own kernel before one of the same name in the user's home
     signal.signal(signal.SIGINT, lambda *_: interrupts.append(True))
     target = sys.argv[1] if sys.argv[1:] else "help"

@@ -88,7 +88,7 @@ def describe_runtime(device: torch.device | None = None) -> str:
     """One line with versions, one with the device and thread count: the first output of every notebook."""
     packages = ", ".join(f"{name} {version}" for name, version in versions().items())
     device = device or pick_device()
-    how = f", {'portable' if is_portable() else 'native'} arithmetic" if device.type == "cpu" else ""
+    how = ", portable arithmetic" if device.type == "cpu" and is_portable() else ""
     return f"{packages}\ndevice {describe_device(device)}, {torch.get_num_threads()} threads{how}"
 
 

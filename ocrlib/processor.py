@@ -13,10 +13,14 @@ import os
 import platform
 import re
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 # torch's own kernels, oneDNN (convolutions, LSTM) and MKL (products, exp); MKL has no AVX2 path that is alike on Intel and AMD.
 PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
 THREADS = 2
+OVERRIDES: list[Any] = []  # of torch's functions: each lasts as long as its entry here
 
 
 def prepare() -> None:
@@ -37,6 +41,34 @@ def prepare() -> None:
 
         if "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(THREADS)
+        _take_exact_square_roots()
+
+
+def _take_exact_square_roots() -> None:
+    """Let NumPy compute torch's square roots on the CPU, which optimizers need: each is the nearest number that there is.
+
+    MKL's are not, in its code for other makers' processors. They begin with an instruction (rsqrtps) that gives other bits on
+    AMD than on Intel, and one in five ends at a neighbour of the nearest number.
+    """
+    import torch
+
+    def into(roots: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        if values.dtype in (torch.float32, torch.float64) and not values.is_neg():
+            with np.errstate(invalid="ignore"):  # a negative number's is NaN, and no warning
+                np.sqrt(values.detach().numpy(), out=roots.detach().numpy())
+            return roots
+        return roots.copy_(values.pow(0.5))
+
+    def sqrt(values: torch.Tensor) -> torch.Tensor:
+        kind = values.dtype if values.is_floating_point() or values.is_complex() else torch.get_default_dtype()
+        return into(torch.empty_like(values, dtype=kind), values)
+
+    def sqrt_(values: torch.Tensor) -> torch.Tensor:
+        return into(values, values)
+
+    for function in (sqrt, sqrt_):
+        OVERRIDES.append(torch.library.Library("aten", "IMPL"))
+        OVERRIDES[-1].impl(function.__name__, function, "CPU")
 
 
 def has_avx2() -> bool:

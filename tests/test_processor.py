@@ -15,7 +15,7 @@ from ocrlib.runtime import arithmetic
 TORCH = "2.14.1"
 # Of the weights after three steps of each recipe on noise. They were found on an Intel Xeon (AVX-512, AMX), and there again with
 # libraries that took it for an AMD EPYC and for an Intel with AVX2 alone: both times with other code where a library has some.
-DIGESTS = {"crnn": "ea0ae5f74c94", "modified_crnn": "438117194d43", "ce_crnn": "5eebcd5dab4e", "fast": "92208b8b5de3"}
+DIGESTS = {"crnn": "a5906c704211", "modified_crnn": "4eadc4b2f877", "ce_crnn": "31bc915160ac", "fast": "92208b8b5de3"}
 STEPS = """
 import hashlib, json, sys
 import torch
@@ -71,6 +71,31 @@ SAY = f"print(ocrlib.processor.is_portable(), ocrlib.runtime.arithmetic(), {', '
 def test_portable_arithmetic_is_the_default_whoever_is_imported_first():
     for imports in ("import os, ocrlib, torch; ", "import os, torch, ocrlib; "):
         assert python(imports + SAY) == "True; portable, torch.float32; 2; passive; None"
+
+
+ROOTS = """
+import math, ocrlib, torch
+for dtype in (torch.float32, torch.float64):
+    values = torch.rand(10_000, dtype=dtype, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    exact = torch.tensor([math.sqrt(value) for value in values.tolist()], dtype=dtype)
+    roots = values.sqrt()
+    assert torch.equal(roots, exact) and torch.equal(values.detach().clone().sqrt_(), exact), dtype
+    roots.sum().backward()
+    assert torch.allclose(values.grad, 0.5 / exact)
+    with torch.no_grad():
+        part = values.reshape(100, 100)[::2, ::3].t()
+        assert torch.equal(part.sqrt(), exact.reshape(100, 100)[::2, ::3].t())
+        assert torch.equal((-part)._neg_view().sqrt(), part.sqrt())
+assert torch.tensor(4.0).sqrt().item() == 2 and torch.tensor([4, 9]).sqrt().tolist() == [2, 3]
+assert torch.ones(3, dtype=torch.bfloat16).sqrt_().dtype == torch.bfloat16 and torch.tensor(-1.0).sqrt().isnan()
+assert abs(torch.tensor(-4 + 0j).sqrt() - 2j) < 1e-6
+print(ocrlib.processor.is_portable())
+"""
+
+
+@on_avx2
+def test_square_roots_are_the_nearest_numbers():
+    assert python(ROOTS) == "True"
 
 
 def test_what_the_user_sets_stays():

@@ -1,8 +1,8 @@
 """How a CPU computes: by default so that every x86 processor with AVX2, as made since about 2015, gives the same bits.
 
-The libraries below torch choose their instructions by the processor, and add in another order with others: the last bits
-differ, and training makes more of them. `prepare` asks all libraries for the same instructions, and torch for the same number
-of threads. It has to come before torch computes for the first time, so ``import ocrlib`` calls it.
+The libraries below torch choose their instructions by the processor. With other instructions they add in another order, and
+the last bits differ. Training makes such a difference grow. `prepare` asks all libraries for the same instructions, and torch
+for the same number of threads. It has to come before torch computes for the first time, so ``import ocrlib`` calls it.
 ``OCRLIB_ARITHMETIC=native`` leaves the choice to the libraries: all cores, and AVX-512 where there is one.
 """
 
@@ -28,8 +28,8 @@ def prepare() -> None:
 
     What the environment sets already stays. Raises ``ValueError`` for another ``OCRLIB_ARITHMETIC``.
     """
-    # By default a thread that waits for the other one keeps its core busy. If a program needs that core, both wait: six times
-    # slower, beside one busy process. OpenMP reads this when torch is loaded.
+    # By default a thread that waits for the other one keeps its core busy. If a program needs that core, both wait
+    # many times longer (CONTRIBUTING has the table). OpenMP reads this when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     wanted = os.environ.get("OCRLIB_ARITHMETIC") or "portable"
     if wanted not in ("portable", "native"):

@@ -26,7 +26,8 @@ OVERRIDES: list[Any] = []  # of torch's functions: each lasts as long as its ent
 def prepare() -> None:
     """Ask for portable arithmetic, where the processor has it, and for threads that sleep while they wait.
 
-    What the environment sets already stays. Raises ``ValueError`` for another ``OCRLIB_ARITHMETIC``.
+    What the environment sets already stays. One exception: a process hands its portable settings on to those that it starts,
+    so a native one drops them. Raises ``ValueError`` for another ``OCRLIB_ARITHMETIC``.
     """
     # By default a thread that waits for the other one keeps its core busy. If a program needs that core, both wait
     # many times longer (CONTRIBUTING has the table). OpenMP reads this when torch is loaded.
@@ -34,6 +35,9 @@ def prepare() -> None:
     wanted = os.environ.get("OCRLIB_ARITHMETIC") or "portable"
     if wanted not in ("portable", "native"):
         raise ValueError(f"OCRLIB_ARITHMETIC is {wanted!r}; set it to portable or native, or unset it for portable.")
+    if wanted == "native" and PORTABLE.items() <= os.environ.items():  # handed on by the process that started this one
+        for name in PORTABLE:
+            del os.environ[name]
     if wanted == "portable" and has_avx2():
         for name, value in PORTABLE.items():
             os.environ.setdefault(name, value)

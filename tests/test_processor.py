@@ -126,3 +126,10 @@ def test_too_late_is_not_portable(monkeypatch):
 def test_other_processors_are_left_alone(monkeypatch, machine):
     monkeypatch.setattr(processor.platform, "machine", lambda: machine)
     assert not has_avx2() and not is_portable()
+
+
+@on_avx2
+def test_a_process_started_by_a_portable_one_may_be_native():
+    child = "import ocrlib; print(ocrlib.processor.is_portable())"
+    start = "import os, subprocess, sys, ocrlib; os.environ['OCRLIB_ARITHMETIC'] = 'native'; "
+    assert python(f"{start} subprocess.run([sys.executable, '-W', 'ignore', '-c', '{child}'])") == "False"

@@ -193,7 +193,7 @@ class ColumnCNN(Network):
     176,405 parameters; (12, 1, 32, 96) images give logits (24, 12, 37).
 
     Its input is normalised by the first layer. The head begins by giving the blank ``BLANK_SHARE`` of the probability: most
-    columns will say "blank" in the end. Where that has to be learnt first, some runs learn nothing else (notebook 09
+    columns will say "blank" in the end. Where that has to be learnt first, some runs learn nothing else (notebook 10
     counts them).
     """
 

@@ -154,7 +154,7 @@ def test_the_changelog_has_the_figures_of_the_notebooks(title, name):
 
 
 def test_the_changelog_has_the_figures_of_the_fast_recipe():
-    mean, worst = re.search(r"mean CER ([\d.]+), worst ([\d.]+)", printed("09_fast_training")).groups()
+    mean, worst = re.search(r"mean CER ([\d.]+), worst ([\d.]+)", printed("10_fast_training")).groups()
     assert f"mean CER {mean}, worst {worst}, over ten seeds" in RESULTS
 
 

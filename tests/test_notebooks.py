@@ -13,8 +13,8 @@ from committed import ROOT, read_committed
 FOLDER = ROOT / "notebooks"
 NAMES = sorted(path.name for path in FOLDER.glob("[0-9][0-9]_*.ipynb"))
 SERIES = [
-    "00_start_here", "01_data_exploration", "02_crnn", "03_modified_crnn", "04_ce_crnn", "05_ctc_step_by_step", "06_ctc_vs_ce",
-    "07_reproduction", "08_open_questions", "09_fast_training", "10_synthetic_to_real", "11_your_own_images",
+    "00_start_here", "01_data_exploration", "02_crnn", "03_modified_crnn", "04_ce_crnn", "05_ctc_step_by_step", "07_ctc_vs_ce",
+    "08_reproduction", "09_open_questions", "10_fast_training", "11_synthetic_to_real", "12_your_own_images",
 ]  # fmt: skip
 OPENING = ["What you will learn", "What you need", "How long it takes", "What it should reach"]
 CLOSING = ["Summary", "Try it yourself", "Exercises", "Solutions"]

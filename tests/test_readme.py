@@ -42,7 +42,7 @@ def test_the_figures_are_those_the_notebook_printed(key):
 
 
 def test_the_figures_of_the_fast_recipe_are_those_of_notebook_09():
-    said = printed("09_fast_training")
+    said = printed("10_fast_training")
     mean, worst = re.search(r"mean CER ([\d.]+), worst ([\d.]+)", said).groups()
     seconds = re.search(r"median training time ([\d.]+) s", said).group(1)
     share = re.search(r"plain procedure takes [\d.]+ s: ratio ([\d.]+)", said).group(1)

@@ -36,7 +36,7 @@ def load_captchas(
     ``source="real"`` leaves out the generator, ``source="synthetic"`` everything else. A place that was named (1, 2) is never
     passed over: if it is missing or has unusable files, that is an error. ``contents`` of the result says whether the images
     are the published ones. ``corrected=True`` replaces the few published labels that are not what their image shows
-    (`ocrlib.data.published`, notebook 08); file names and so splits stay as they are.
+    (`ocrlib.data.published`, notebook 09); file names and so splits stay as they are.
 
     Raises ``OSError`` (no such folder, not readable, no images), ``ValueError`` (unusable files, arguments out of range) and,
     for ``source="real"`` with no images in reach, ``FileNotFoundError`` that says what was tried.

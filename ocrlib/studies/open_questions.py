@@ -1,4 +1,4 @@
-"""The runs behind the open questions of notebook 08: smaller and other networks, and remedies for ModifiedCRNN's ten steps.
+"""The runs behind the open questions of notebook 09: smaller and other networks, and remedies for ModifiedCRNN's ten steps.
 
 All use the seeds and the split of the reported recipes' repetitions (`ocrlib.studies.reproduction`). The CRNN's variants and
 the remedies keep those recipes, so each can be compared with the recipe itself; sizes have a recipe of their own, `SIZED`.

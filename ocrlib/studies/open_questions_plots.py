@@ -1,4 +1,4 @@
-"""Figures of the open questions of notebook 08: receptive fields, where networks look, and images beside drawn texts."""
+"""Figures of the open questions of notebook 09: receptive fields, where networks look, and images beside drawn texts."""
 
 from collections.abc import Mapping, Sequence
 

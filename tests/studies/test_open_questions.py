@@ -1,4 +1,4 @@
-"""The runs behind notebook 08: each has its counterpart among the repeated ones, and changes what it says it does."""
+"""The runs behind notebook 09: each has its counterpart among the repeated ones, and changes what it says it does."""
 
 import json
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""Figures for notebook 08: windows and redrawn texts stand where they belong."""
+"""Figures for notebook 09: windows and redrawn texts stand where they belong."""
 
 import numpy as np
 import torch

@@ -14,8 +14,8 @@ FOLDER = ROOT / "notebooks"
 NAMES = sorted(path.name for path in FOLDER.glob("[0-9][0-9]_*.ipynb"))
 SERIES = [
     "00_start_here", "01_data_exploration", "02_crnn", "03_modified_crnn", "04_ce_crnn", "05_ctc_step_by_step",
-    "06_how_a_network_learns_ctc", "07_ctc_vs_ce", "08_reproduction", "09_open_questions", "10_fast_training", "11_synthetic_to_real",
-    "12_your_own_images",
+    "06_how_a_network_learns_ctc", "07_ctc_vs_ce", "08_reproduction", "09_open_questions", "10_fast_training",
+    "11_synthetic_to_real", "12_your_own_images",
 ]  # fmt: skip
 OPENING = ["You will learn", "You need", "Time", "Expected result"]  # the rows of a table
 FIGURE_FIRST = SERIES[:8]  # notebooks whose idea stands in a figure on the first screen

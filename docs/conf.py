@@ -40,6 +40,7 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx
 exclude_patterns = ["README.md"]
 
 nb_execution_mode = "off"  # the committed outputs are what the site shows
+nb_code_prompt_show, nb_code_prompt_hide = "Show the code", "Hide the code"
 nb_ipywidgets_js = {}  # else myst-nb loads scripts for widgets from another host
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4  # links may lead to headings; one that leads nowhere is a warning, and `-W` makes that an error
@@ -97,14 +98,18 @@ def lead_links(text: str) -> str:
 
 
 def prepare(notebook: dict) -> dict:
-    """Leave out what a page doesn't need, and note the figures' alt texts."""
+    """Leave out what a page doesn't need, fold the code that JupyterLab folds, and note the figures' alt texts."""
     widgets = notebook["metadata"].pop("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    folded = False
     for cell in notebook["cells"]:
         text = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
-            cell["source"] = lead_links(re.sub(r"\n+### Contents\n(?:- .*\n?)*", "\n", text))  # the sidebar has them
+            cell["source"] = lead_links(re.sub(r"(?m)^\*\*Contents:\*\* (?:.+\n?)*", "", text))  # the sidebar has them
+            folded = folded or text.startswith("## Solutions")  # `finish` folds all that follows
         elif cell["cell_type"] == "code":
             cell["source"] = re.sub(r"(?m)^# NBVAL_\w+\n?", "", text)  # said to the tests, not to readers
+            if cell["metadata"].get("jupyter", {}).get("source_hidden") and not folded:
+                cell["metadata"]["tags"] = [*cell["metadata"].get("tags", []), "hide-input"]
             cell["outputs"] = [shown for output in cell["outputs"] for shown in settle(output, widgets)]
     return notebook
 

@@ -109,5 +109,14 @@ def test_a_page_is_for_reading(pages) -> None:
     """What is said to the tests is left out, and so is the list of contents: the page has one. Solutions are folded."""
     text = pages["notebooks/02_crnn.html"].text
     assert "NBVAL" not in text
-    assert ">Contents<" not in re.search(r"<article.*</article>", text, re.DOTALL).group()
+    assert [name for name, page in pages.items() if "<strong>Contents:" in page.text] == []
     assert "<details><summary>Show the solutions</summary>" in text
+
+
+def test_code_that_jupyterlab_folds_is_folded(pages) -> None:
+    """The first figure of a notebook is shown without its code. Solutions are folded as a whole, so their code isn't."""
+    for path in NOTEBOOKS:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        shown = cells[: next(n for n, cell in enumerate(cells) if "".join(cell["source"]).startswith("## Solutions"))]
+        hidden = [cell for cell in shown if cell["metadata"].get("jupyter", {}).get("source_hidden")]
+        assert pages[f"notebooks/{path.stem}.html"].text.count("Show the code") == len(hidden), path.name

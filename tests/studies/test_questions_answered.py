@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from committed import ROOT
+from committed import ROOT, read_committed
 
 from ocrlib import CRNN, parameter_count, read_records, run_recipe
 from ocrlib.data.published import corrections
@@ -42,6 +42,18 @@ def test_every_question_has_an_answer_and_a_notebook_that_is_there():
         if re.match(r"\| \d", line):
             linked = re.findall(r"\(([^)]+ipynb)\)", line)
             assert linked and all((ROOT / path).is_file() for path in linked), line
+
+
+def test_notebook_09_opens_with_the_same_twelve_questions():
+    cells = [cell.source for cell in read_committed("09_open_questions.ipynb").cells if cell.cell_type == "markdown"]
+    [table] = [source for source in cells if source.startswith("## The answers in short")]
+    answers = dict(re.findall(r"^\| (\d+)\. .+ \| (.+) \| [^|]+ \|$", table, re.MULTILINE))
+    assert list(answers) == list(ANSWERS)
+    headings = {f"#{line[3:].replace(' ', '-')}" for source in cells for line in source.splitlines() if line.startswith("## ")}
+    for target in re.findall(r"\]\(([^)]+)\)", table):
+        assert target in headings or (ROOT / "notebooks" / target).is_file()
+    for number, figure in (("1", "24"), ("9", "four of 1,070"), ("11", "45,597 parameters")):
+        assert figure in answers[number] and figure in ANSWERS[number]
 
 
 def test_six_steps_are_too_few(reported, variants):

@@ -248,3 +248,14 @@ def _pixels(image: Readable, width: int) -> np.ndarray:
 def moving_average(values: Sequence[float], window: int) -> np.ndarray:
     """The mean of each ``window`` values in a row, ``(len(values) - window + 1,)``."""
     return np.convolve(values, np.full(window, 1 / window), mode="valid")
+
+
+def centred_mean(values: Sequence[float], window: int) -> np.ndarray:
+    """The mean around each value, ``(len(values),)``: of as many values before it as after it, ``window`` (odd) in all.
+
+    At the ends it is the mean of those that are there. Raises ``ValueError`` for an even ``window``, or one below 1.
+    """
+    if window < 1 or window % 2 == 0:
+        raise ValueError(f"window={window}: an odd number is needed, with as many values before each as after it.")
+    here, ones = slice(window // 2, window // 2 + len(values)), np.ones(window)
+    return np.convolve(values, ones)[here] / np.convolve(np.ones(len(values)), ones)[here]  # sums, and of how many

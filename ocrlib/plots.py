@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ocrlib.captchas import Captchas
-from ocrlib.evaluation import History, Report, moving_average
+from ocrlib.evaluation import History, Report, centred_mean
 from ocrlib.runtime import in_ipython
 from ocrlib.texts import align
 
@@ -117,15 +117,16 @@ class LossFigure(Figure):
         first = sum(history.steps_per_epoch[: self.from_epoch])
         train = np.asarray(history.train_loss[first:], dtype=float)
         test = np.asarray(history.test_loss[self.from_epoch :], dtype=float)
-        window = history.steps_per_epoch[-1] if history.steps_per_epoch else 50
-        mean = moving_average(train, window) if len(train) >= window else train[:0]
+        window = (history.steps_per_epoch[-1] if history.steps_per_epoch else 50) // 2 * 2 + 1  # odd: it has a middle
+        mean = centred_mean(train, window) if len(train) >= window else train[:0]
+        latest = train[-window:].mean(keepdims=True) if len(mean) else mean  # at its ends, the line has fewer steps to go by
         self.raw.set_data(first + 1 + np.arange(len(train)), train)
-        self.mean.set_data(first + window + np.arange(len(mean)), mean)
+        self.mean.set_data(first + 1 + np.arange(len(mean)), mean)
         self.test.set_data(self.from_epoch + 1 + np.arange(len(test)), test)
-        for key, name, values in zip(self.keys, ("each step", f"mean of {window} steps", "test"), (train, mean, test)):
+        for key, name, values in zip(self.keys, ("each step", f"mean of {window} steps", "test"), (train, latest, test)):
             key.set_text(f"{name}: {values[-1]:.3g}" if len(values) else f"{name}: none yet")
-        # The first losses are so high that they would press the rest flat: the mean decides, once it is one. Room for the legend.
-        steady = mean if len(mean) else train
+        # The first losses are so high that they would press the rest flat: means of whole windows decide. Room for the legend.
+        steady = mean[window // 2 : len(mean) - window // 2] if len(mean) else train
         for ax, begin, count, values in zip(self.axes, (first, self.from_epoch), (len(train), len(test)), (steady, test)):
             ax.set_xlim(begin + 0.5, begin + max(count, 5) + 0.5)
             ax.set_ylim(0, 1.5 * (values[np.isfinite(values)].max(initial=0) or 0.8))

@@ -10,7 +10,7 @@ from torchmetrics.functional.text import char_error_rate, edit_distance
 from toys import ALPHABET, ToyCE, ToyCTC, toy_captchas
 
 from ocrlib import CTC, Alphabet, BadImage, Captchas, CrossEntropy, History, TrainedModel, evaluate, read
-from ocrlib.evaluation import binomial_interval, predict, score
+from ocrlib.evaluation import binomial_interval, centred_mean, predict, score
 
 
 class Parrot(nn.Module):
@@ -252,3 +252,12 @@ def test_what_is_no_image_is_named(model, tmp_path):
         read(torch.zeros(2, 1, 32, 30, dtype=torch.uint8), model)
     with pytest.raises(ValueError, match="4 x 4 pixels"):
         read(Image.new("L", (4, 4)), model)
+
+
+def test_a_centred_mean_lies_on_its_values_and_takes_what_is_there_at_the_ends():
+    assert centred_mean([3.0, 0.0, 6.0, 9.0], 3).tolist() == [1.5, 3.0, 5.0, 7.5]
+    assert centred_mean([3.0, 0.0], 5).tolist() == [1.5, 1.5]  # fewer values than the window
+    assert centred_mean([3.0, 1.0], 1).tolist() == [3.0, 1.0]
+    for window in (0, 4, -1):
+        with pytest.raises(ValueError, match="odd number"):
+            centred_mean([1.0, 2.0], window)

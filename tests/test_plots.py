@@ -61,11 +61,12 @@ def test_losses_are_titled_labelled_and_end_on_the_last_value():
     left, right = figure.axes
     assert "CTC loss" in left.get_title() and "CTC loss" in right.get_title()
     assert "step" in left.get_xlabel() and "epoch" in right.get_xlabel() and "nats" in left.get_ylabel()
-    assert [key.get_text() for key in figure.keys] == ["each step: 1", "mean of 10 steps: 1.46", "test: 1"]
+    assert [key.get_text() for key in figure.keys] == ["each step: 1", "mean of 11 steps: 1.51", "test: 1"]
     assert list(right.lines[0].get_ydata()) == run.test_loss and list(right.lines[0].get_xdata()) == [1, 2, 3, 4]
     assert list(left.lines[0].get_ydata()) == run.train_loss
-    assert left.lines[1].get_xdata()[10] == 20  # the mean of steps 11 to 20 stands at the last of them
-    assert left.lines[1].get_ydata()[10] == pytest.approx(np.mean(run.train_loss[10:20]))
+    assert list(left.lines[1].get_xdata()) == list(range(1, 41))
+    assert left.lines[1].get_ydata()[14] == pytest.approx(np.mean(run.train_loss[9:20]))  # of steps 10 to 20 at step 15
+    assert left.lines[1].get_ydata()[-1] == pytest.approx(np.mean(run.train_loss[-6:]))  # and of what there is at the end
 
 
 def test_later_losses_have_their_own_scale():
@@ -79,7 +80,7 @@ def test_later_losses_have_their_own_scale():
 
 def test_the_first_steps_do_not_press_the_rest_flat():
     left, _ = plot_losses(history(10, 10, losses=[30.0] + [2.0] * 99), "CTC loss").axes
-    assert left.get_ylim()[1] == pytest.approx(1.5 * (30 + 9 * 2) / 10)  # the first full mean, not the first loss
+    assert left.get_ylim()[1] == pytest.approx(1.5 * (30 + 10 * 2) / 11)  # the first full mean, not the first loss
 
 
 def test_losses_that_are_no_numbers_are_left_out_of_the_scale():

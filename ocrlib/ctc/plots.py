@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ocrlib.ctc.alignments import collapse, flow, lattice_rows, posterior
 from ocrlib.ctc.decoding import ReliabilityBin
-from ocrlib.evaluation import moving_average
+from ocrlib.evaluation import centred_mean
 from ocrlib.plots import BLACK, BLUE, RED, SKY, Figure, finished, styled
 from ocrlib.texts import Alphabet
 
@@ -153,9 +153,8 @@ def plot_plateau(losses: Mapping[str, Sequence[float]], blanks: Mapping[str, Map
     figure = Figure(9.6, 3.3, f"the blank plateau: loss and share of blank time steps as training goes, {', '.join(losses)}")
     left, right = figure.subplots(1, 2)
     for (name, values), colour, style in zip(losses.items(), (BLUE, RED, BLACK), ("-", "--", ":")):
-        window = min(5, len(values))
-        means = moving_average(values, window)
-        left.plot(np.arange(window, len(values) + 1), means, color=colour, linestyle=style, linewidth=1.6, label=name)
+        means = centred_mean(values, 5)
+        left.plot(np.arange(1, len(means) + 1), means, color=colour, linestyle=style, linewidth=1.6, label=name)
         right.plot(*zip(*blanks[name].items()), color=colour, linestyle=style, marker=".", linewidth=1.4)
     left.axhline(floor, color="#666666", linewidth=1, linestyle="-.", label=f"without looking: {floor:.2f}")
     left.set(title="loss, mean of 5 steps", ylabel="loss (nats per symbol)", ylim=(0, 2.5 * floor))

@@ -124,11 +124,11 @@ def test_the_plateau_shows_every_run_and_the_level():
     losses = {"with": [5.0] * 4 + [1.0] * 6, "without": [4.0] * 10}
     blanks = {"with": {0: 0.1, 5: 0.9}, "without": {0: 0.2, 5: 0.8, 10: 0.7}}
     left, right = plot_plateau(losses, blanks, floor=2.9).axes
-    assert list(left.lines[0].get_xdata()) == list(range(5, 11))
-    assert left.lines[0].get_ydata()[0] == pytest.approx(4.2) and left.lines[0].get_ydata()[-1] == 1
+    assert list(left.lines[0].get_xdata()) == list(range(1, 11))
+    assert left.lines[0].get_ydata()[2] == pytest.approx(4.2) and left.lines[0].get_ydata()[-1] == 1
     assert "without looking: 2.90" in [text.get_text() for text in left.get_legend().get_texts()]
     assert list(right.lines[1].get_xdata()) == [0, 5, 10] and list(right.lines[1].get_ydata()) == [0.2, 0.8, 0.7]
-    assert plot_plateau({"short": [3.0, 2.0]}, {"short": {0: 0.5}}, 2.9).axes[0].lines[0].get_ydata().tolist() == [2.5]
+    assert plot_plateau({"short": [3.0, 2.0]}, {"short": {0: 0.5}}, 2.9).axes[0].lines[0].get_ydata().tolist() == [2.5, 2.5]
 
 
 def test_reliability_shows_each_group_against_the_diagonal():

@@ -54,21 +54,22 @@ def plot_peaks(image: Readable, model: TrainedModel) -> Figure:
     Each symbol that is the likeliest class at a step is named above its bar; the blank's bars are grey.
     """
     pixels = as_tensor(image, model.width)
-    shares = predict(model.network, pixels)[:, 0].softmax(1).cpu()  # (T, C)
+    shares = predict(model.network, pixels)[:, 0].softmax(1).cpu().numpy()  # (T, C)
     (found,) = read(pixels, model)
-    x = model.network.step_centres(model.width) + 0.5  # pixel x reaches from x to x + 1
+    x = model.network.step_centres(model.width).numpy() + 0.5  # pixel x reaches from x to x + 1
     alt = f"an image, the class probabilities at each of {len(x)} time steps, and the reading {found}"
     figure = Figure(9.6, 2.9, alt, layout="none")
     above, below = figure.add_axes((0.07, 0.5, 0.62, 0.48)), figure.add_axes((0.07, 0.17, 0.62, 0.3))
     extent = (0, model.width, 0, 1)
-    above.imshow(pixels[0, 0], cmap="gray", vmin=0, vmax=255, extent=extent, aspect="auto", interpolation="bilinear")
+    above.imshow(pixels[0, 0].numpy(), cmap="gray", vmin=0, vmax=255, extent=extent, aspect="auto", interpolation="bilinear")
     above.set_axis_off()
     blank, best = model.alphabet.blank, shares.argmax(1).tolist()
     for index in sorted({*best, blank}):
         below.bar(x, shares[:, index], 0.8 * (x[1] - x[0]), color="#CCCCCC" if index == blank else BLUE)
     for t, index in enumerate(best):
-        name = "" if index == blank else model.alphabet.decode([index])
-        below.text(x[t], shares[t, index] + 0.06, name, color=BLUE, ha="center", weight="bold", size=13)
+        if index != blank:
+            name = model.alphabet.decode([index])
+            below.text(x[t], shares[t, index] + 0.06, name, color=BLUE, ha="center", weight="bold", size=13)
     finished(below, "y", xlim=(0, model.width), ylim=(0, 1.5), yticks=(0, 0.5, 1), ylabel="probability")
     below.set_xticks(x, range(1, len(x) + 1), fontsize=8)
     below.set_xlabel(f"{len(x)} time steps; grey: the blank, which says that no new symbol is here")

@@ -39,9 +39,7 @@ _ELSEWHERE = {
     "data.loading": ("load_captchas",),
     "data.augmentation": ("RandomAffine",),
     "plots": ("LivePlot", "plot_losses", "plot_mistakes", "plot_samples"),
-    "studies.exploration": (
-        "plot_ink", "plot_lengths", "plot_neighbours", "plot_network_view", "plot_real_and_generated", "plot_symbol_frequencies",
-    ),
+    "studies.exploration": ("plot_ink", "plot_min_steps", "plot_network_view", "plot_symbol_frequencies"),
     "studies.records": ("Record", "read_records", "record_runs", "run_recipe"),
     "studies.repetitions": ("repeat",),
     "studies.speed": ("Race", "peak_flops", "race"),

@@ -14,14 +14,7 @@ from PIL import Image
 from ocrlib import plots as live
 from ocrlib.evaluation import History
 from ocrlib.plots import BLACK, RED, Figure, LivePlot, in_ipython, plot_images, plot_losses, plot_mistakes, plot_samples
-from ocrlib.studies.exploration import (
-    plot_ink,
-    plot_lengths,
-    plot_neighbours,
-    plot_network_view,
-    plot_real_and_generated,
-    plot_symbol_frequencies,
-)
+from ocrlib.studies.exploration import plot_ink, plot_min_steps, plot_network_view, plot_symbol_frequencies
 
 
 class FakeCaptchas(SimpleNamespace):
@@ -108,12 +101,6 @@ def test_each_image_has_its_caption():
         plot_images(data.images, "four images", ["one"])
 
 
-def test_pairs_lie_side_by_side():
-    figure = plot_real_and_generated(captchas("abc", source="real"), captchas("xyz"), n=2)
-    assert words(figure.axes[0]) == ["a", "x", "b", "y"]
-    assert "real" in title(figure) and "synthetic" in title(figure)
-
-
 def test_each_mistake_has_its_texts_its_cer_and_marks_on_the_wrong_symbols():
     report = SimpleNamespace(
         mistakes=[mistake("cd5f", "cd5ff", 0.2), mistake("", "ab", 1.0), mistake("xay", "ab", 1.0)], images=50
@@ -147,16 +134,11 @@ def test_symbol_shares_and_what_is_expected():
     assert plot_symbol_frequencies(["ab"]).axes[0].get_legend() is None
 
 
-def test_neighbours_of_each_part():
-    [ax] = plot_neighbours({"train": ["aab", "abc", "abb", "abc"], "test": ["abc"]}).axes
-    assert heights(ax) == [50, 0] and words(ax) == ["2 of 4", "0 of 1"]
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["train", "test"]
-
-
-def test_lengths_and_steps():
-    left, right = plot_lengths(["ab", "abc", "abb"]).axes
-    assert words(left) == ["1", "2"] and [label.get_text() for label in left.get_xticklabels()] == ["2", "3"]
-    assert words(right) == ["1", "1", "1"] and [label.get_text() for label in right.get_xticklabels()] == ["2", "3", "4"]
+def test_time_steps_that_texts_need():
+    [ax] = plot_min_steps(["abcde", "cd5ff", "abb", "fffff", "edcba"]).axes
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["4", "5", "6", "9"]
+    assert heights(ax) == [1, 2, 1, 1] and words(ax) == ["1", "2", "1", "1"]
+    assert "5 texts" in ax.get_title() and ax.get_xlabel() == "time steps needed"
 
 
 def test_network_view_has_one_scale_and_marks_the_steps():
@@ -181,7 +163,7 @@ def test_ink_is_dark_where_the_ink_is():
 
 def test_figures_are_white_with_dark_words_whatever_the_reader_has_set():
     with matplotlib.rc_context({"text.color": "white", "axes.labelcolor": "white", "figure.facecolor": "black"}):
-        figure = plot_neighbours({"train": ["aab"]})
+        figure = plot_min_steps(["aab"])
         data, _ = figure.bundle()
     ax = figure.axes[0]
     assert figure.get_facecolor() == (1, 1, 1, 1) and {ax.yaxis.label.get_color(), ax.texts[0].get_color()} == {"#000000"}
@@ -195,13 +177,11 @@ def test_every_figure_is_unknown_to_pyplot_says_what_it_shows_and_is_small():
     figures = [
         plot_losses(history(3, 2), "CTC loss"),
         plot_samples(data),
-        plot_real_and_generated(data, data),
-        plot_lengths(data.texts),
+        plot_min_steps(data.texts),
         plot_mistakes(report),
         plot_ink(data),
         plot_network_view({"a": data}),
         plot_symbol_frequencies(data.texts, "abc"),
-        plot_neighbours({"all": data.texts}),
     ]
     for figure in figures:
         assert isinstance(figure, matplotlib.figure.Figure) and isinstance(figure, Figure)

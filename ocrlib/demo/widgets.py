@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from ocrlib.checkpoints import TrainedModel
 from ocrlib.ctc.plots import plot_classes
 from ocrlib.evaluation import Readable, as_tensor, predict, read
-from ocrlib.plots import Figure
+from ocrlib.plots import BLUE, Figure, finished, styled
 from ocrlib.synthetic.generator import SYMBOLS, render_captcha
 
 LENGTH = 5  # symbols: the pretrained network was trained on texts of this length
@@ -45,6 +45,37 @@ def plot_reading(image: Readable, model: TrainedModel) -> Figure:
     shares = predict(model.network, pixels)[:, 0].softmax(1).cpu()  # (T, C)
     (found,) = read(pixels, model)
     return plot_classes({f"read as {found}": shares}, model.alphabet, pixels[0], model.network.step_centres(model.width))
+
+
+@styled
+def plot_peaks(image: Readable, model: TrainedModel) -> Figure:
+    """The image, below it the probability of each class at each time step, and beside them the reading. Raises as `read` does.
+
+    Each symbol that is the likeliest class at a step is named above its bar; the blank's bars are grey.
+    """
+    pixels = as_tensor(image, model.width)
+    shares = predict(model.network, pixels)[:, 0].softmax(1).cpu().numpy()  # (T, C)
+    (found,) = read(pixels, model)
+    x = model.network.step_centres(model.width).numpy() + 0.5  # pixel x reaches from x to x + 1
+    alt = f"an image, the class probabilities at each of {len(x)} time steps, and the reading {found}"
+    figure = Figure(9.6, 2.9, alt, layout="none")
+    above, below = figure.add_axes((0.07, 0.5, 0.62, 0.48)), figure.add_axes((0.07, 0.17, 0.62, 0.3))
+    extent = (0, model.width, 0, 1)
+    above.imshow(pixels[0, 0].numpy(), cmap="gray", vmin=0, vmax=255, extent=extent, aspect="auto", interpolation="bilinear")
+    above.set_axis_off()
+    blank, best = model.alphabet.blank, shares.argmax(1).tolist()
+    for index in sorted({*best, blank}):
+        below.bar(x, shares[:, index], 0.8 * (x[1] - x[0]), color="#CCCCCC" if index == blank else BLUE)
+    for t, index in enumerate(best):
+        if index != blank:
+            name = model.alphabet.decode([index])
+            below.text(x[t], shares[t, index] + 0.06, name, color=BLUE, ha="center", weight="bold", size=13)
+    finished(below, "y", xlim=(0, model.width), ylim=(0, 1.5), yticks=(0, 0.5, 1), ylabel="probability")
+    below.set_xticks(x, range(1, len(x) + 1), fontsize=8)
+    below.set_xlabel(f"{len(x)} time steps; grey: the blank, which says that no new symbol is here")
+    figure.text(0.85, 0.66, "the network reads", ha="center", size=12)
+    figure.text(0.85, 0.42, found.text, ha="center", size=34, weight="bold", color=BLUE, family="DejaVu Sans Mono")
+    return figure
 
 
 def draw_text(text: str, seed: int = 0) -> PillowImage.Image:

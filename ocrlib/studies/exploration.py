@@ -1,4 +1,4 @@
-"""Figures of data sets: symbols, lengths, equal neighbours, ink, the sizes that networks see, real beside generated images."""
+"""Figures of data sets: symbols, time steps that texts need, ink, the sizes that networks see, real against generated images."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,16 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ocrlib.captchas import Captchas
-from ocrlib.plots import BLACK, BLUE, RED, SKY, Figure, finished, plot_images, styled
-from ocrlib.texts import count_equal_neighbours, ctc_min_steps, symbol_frequencies
-
-
-def plot_real_and_generated(real: Captchas, generated: Captchas, n: int = 6) -> Figure:
-    """The first ``n`` images of two data sets side by side; give both the same texts in the same order."""
-    pairs = [(captchas, i) for i in range(min(n, len(real), len(generated))) for captchas in (real, generated)]
-    title = f"images of two sources: {real.source} on the left, {generated.source} on the right of each pair"
-    texts = [captchas.texts[i] for captchas, i in pairs]
-    return plot_images([captchas.images[i] for captchas, i in pairs], title, texts, columns=4, size=2.0)
+from ocrlib.plots import BLACK, BLUE, RED, SKY, Figure, finished, styled
+from ocrlib.texts import ctc_min_steps, symbol_frequencies
 
 
 def _bars(ax: Axes, names: Sequence[str], values: Sequence[float], captions: Sequence[str], **settings: str) -> Figure:
@@ -48,24 +40,13 @@ def plot_symbol_frequencies(texts: Sequence[str], slots: str | None = None) -> F
 
 
 @styled
-def plot_neighbours(splits: Mapping[str, Sequence[str]]) -> Figure:
-    """For each named list of texts: how many hold two equal neighbours, and their share in percent."""
-    ax = Figure(1.8 + 1.4 * len(splits), 3.3, "texts with equal neighbours in each part").subplots()
-    counts = [(count_equal_neighbours(texts), max(len(texts), 1)) for texts in splits.values()]
-    captions = [f"{count:,} of {size:,}" for count, size in counts]
-    shares = [100 * count / size for count, size in counts]
-    return _bars(ax, list(splits), shares, captions, title="texts with equal neighbours", ylabel="share (percent)")
-
-
-@styled
-def plot_lengths(texts: Sequence[str]) -> Figure:
-    """How long the texts are, and how many steps CTC needs for them at least (length + equal neighbours)."""
-    figure = Figure(7.2, 3.0, "length of the texts and steps CTC needs at least")
-    titles = ("length of the texts", "symbols"), ("CTC needs at least", "time steps")
-    for ax, measure, (title, unit) in zip(figure.subplots(1, 2), (len, ctc_min_steps), titles):
-        values, counts = np.unique([measure(text) for text in texts], return_counts=True)
-        _bars(ax, values, counts, [f"{count:,}" for count in counts], title=title, xlabel=unit, ylabel="texts")
-    return figure
+def plot_min_steps(texts: Sequence[str]) -> Figure:
+    """How many texts need how many time steps from CTC: one a symbol, and one more between equal neighbours."""
+    ax = Figure(6.4, 3.0, "texts by the number of time steps that CTC needs at least").subplots()
+    steps, counts = np.unique([ctc_min_steps(text) for text in texts], return_counts=True)
+    captions = [f"{count:,}" for count in counts]
+    title = f"{len(texts):,} texts by the time steps that CTC needs at least"
+    return _bars(ax, steps, counts, captions, title=title, xlabel="time steps needed", ylabel="texts")
 
 
 @styled

@@ -8,7 +8,7 @@ from ipywidgets import SelectionSlider
 
 from ocrlib import read
 from ocrlib.checkpoints import load_pretrained
-from ocrlib.demo.widgets import draw_text, drop_and_read, explore, plot_reading, type_and_read
+from ocrlib.demo.widgets import draw_text, drop_and_read, explore, plot_peaks, plot_reading, type_and_read
 from ocrlib.plots import Figure
 
 
@@ -122,3 +122,16 @@ def test_the_figure_of_a_reading_says_what_was_read(model, tmp_path):
     picture.save(tmp_path / "mine.png")
     (found,) = read(picture, model)
     assert found.text == "cd5ff" and str(found) in plot_reading(tmp_path / "mine.png", model).alt
+
+
+def test_each_peak_is_named_at_its_time_step(model):
+    figure = plot_peaks(draw_text("cd5ff"), model)
+    image, steps = figure.axes
+    names = {round(text.get_position()[0], 6): text.get_text() for text in steps.texts}
+    centres = [round(x + 0.5, 6) for x in model.network.step_centres(model.width).tolist()]
+    assert "".join(names.get(x, "-") for x in centres) == "-----c-d--5-f-f---------"
+    classes = [[bar.get_height() for bar in bars] for bars in steps.containers]
+    assert [len(bars) for bars in classes] == [24] * 5, "the blank, 5, c, d and f"
+    assert [sum(column) for column in zip(*classes)] == pytest.approx([1] * 24, abs=0.02)
+    assert image.images[0].get_extent() == [0, 96, 0, 1] and steps.get_xlim() == (0, 96)
+    assert figure.texts[1].get_text() == "cd5ff" and figure.alt.endswith("the reading cd5ff (100.0%)")

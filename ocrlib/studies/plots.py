@@ -1,4 +1,4 @@
-"""Figures of recorded runs: medians with intervals, single runs as dots, loss curves and kinds of errors."""
+"""Figures of recorded runs: medians with intervals, single runs as dots, and loss curves."""
 
 from collections.abc import Mapping, Sequence
 
@@ -162,19 +162,6 @@ def plot_modes(curves: Sequence[Figures], ends: Mapping[str, Sequence[int]], cha
     finished(cers, xlabel="epoch", ylabel="CER", title="CER on the test images", ylim=(0, None))
     last.set(xlim=(-0.5, len(ends) - 0.5), xticks=range(len(ends)), xticklabels=ends)
     return finished(last, "y", title="final CER, elsewhere")
-
-
-@styled
-def plot_kinds(rates: Mapping[str, Mapping[str, float]], up: str) -> Figure:
-    """A stacked bar for each name, with a part for each kind of error."""
-    ax = Figure(WIDTH, 3.8, f"{up} by kind of error, for each of " + ", ".join(rates)).subplots()
-    bottom = np.zeros(len(rates))
-    for kind, colour in zip(next(iter(rates.values())), COLOURS):
-        values = [parts[kind] for parts in rates.values()]
-        ax.bar(range(len(rates)), values, 0.7, bottom, color=colour, label=kind)
-        bottom += values
-    ax.set(ylabel=up, title="what kind of errors", xticks=range(len(rates)), xticklabels=rates)
-    return finished(ax, "y", BESIDE | {"reverse": True})  # the legend from top to bottom, as the bars
 
 
 def _plain_numbers(axis: Axis) -> None:

@@ -59,6 +59,12 @@ def test_equal_values_do_not_differ():
     assert paired([0.3, 0.1], [0.1, 0.3]).difference.median == 0
 
 
+def test_equal_differences_of_float32_tie():
+    edits = np.array([[3, 5, 4, 9, 2, 8, 7, 6], [1, 2, 2, 6, 3, 6, 4, 7]])
+    cers = (edits / np.float32(1250)).astype(np.float32)
+    assert paired(*map(list, cers)).p == paired(*map(list, edits)).p
+
+
 def test_refuses_what_is_no_pair():
     with pytest.raises(ValueError, match="shorter"):
         paired([1, 2], [1])

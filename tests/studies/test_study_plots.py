@@ -2,12 +2,9 @@
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
 
 from ocrlib.studies.intervals import Median
 from ocrlib.studies.plots import (
-    COLOURS,
-    plot_kinds,
     plot_loss_curves,
     plot_medians,
     plot_modes,
@@ -128,14 +125,6 @@ def test_trainings_that_end_high_are_told_from_those_that_end_low():
     assert keys == ["at most 15 edits at the end: 4 trainings", "more than 15 edits at the end: 2 trainings"]
     assert "CER by epoch of 2 trainings" in figure.alt
     assert len(plot_modes([], {"CPU": [5]}, characters=100, between=15).axes) == 3, "before any was recorded"
-
-
-def test_kinds_are_stacked():
-    (ax,) = plot_kinds({"CTC": {"missed": 3.0, "extra": 1.0}, "CE": {"missed": 0.0, "extra": 2.0}}, "per 1,000").axes
-    parts = [(bar.get_y(), bar.get_height()) for bar in ax.patches]
-    assert parts == [(0, 3), (0, 0), (3, 1), (0, 2)]
-    assert to_hex(ax.patches[0].get_facecolor()).upper() == COLOURS[0]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["extra", "missed"]
 
 
 def test_figures_say_in_words_what_they_show():

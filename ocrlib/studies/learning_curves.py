@@ -1,7 +1,6 @@
 """Thresholds of a learning curve: the steps to the end of its plateau and to a CER, in runs recorded with ``curve=True``."""
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -11,22 +10,13 @@ from ocrlib.studies.records import Record
 WINDOW = 10  # steps over which a training loss is averaged
 
 
-def symbol_entropy(counts: Mapping[str, int]) -> float:
-    """Entropy in nats of symbols that occur so often: the least loss per symbol of a model that ignores the images.
+def plateau(record: Record, floor: float) -> float:
+    """Steps until the training loss stays below ``floor``, nats a symbol: the least loss of a model that ignores the images.
 
-    This holds for CTC and for cross-entropy: both are the negative logarithm of a probability of the text (C. E. Shannon,
-    "A mathematical theory of communication", 1948).
+    `ocrlib.ctc.floors` has such floors. The loss is the mean of the last `WINDOW` steps, so the result is at least `WINDOW`;
+    it is infinite if this never happens.
     """
-    total = sum(counts.values())
-    return -sum(count / total * math.log(count / total) for count in counts.values() if count)
-
-
-def plateau(record: Record) -> float:
-    """Steps until the training loss stays below the `symbol_entropy`, which a model can reach without looking at the images.
-
-    The loss is the mean of the last `WINDOW` steps, so the result is at least `WINDOW`; it is infinite if this never happens.
-    """
-    above = moving_average(record.figures["train_loss"], WINDOW) >= symbol_entropy(record.figures["symbols"])
+    above = moving_average(record.figures["train_loss"], WINDOW) >= floor
     if above[-1]:
         return math.inf
     return float(np.flatnonzero(above)[-1] + WINDOW + 1) if above.any() else float(WINDOW)

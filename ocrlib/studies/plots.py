@@ -1,6 +1,5 @@
-"""Figures of recorded runs: medians with intervals, single runs as dots, loss curves, confusions and kinds of errors."""
+"""Figures of recorded runs: medians with intervals, single runs as dots, and loss curves."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,14 +17,16 @@ WIDTH = 8.2  # inches
 
 @styled
 def plot_medians(
-    series: Mapping[str, Sequence[Median]], places: Sequence[str], across: str, up: str, title: str, log: bool = True
-) -> Figure:
+    series: Mapping[str, Sequence[Median]], places: Sequence[str], across: str, up: str, title: str, log: bool = True,
+    height: float = 4.0,
+) -> Figure:  # fmt: skip
     """A line for each of ``series``: its medians at the named ``places``, with intervals. Lines are shifted sideways.
 
+    The figure's ``height`` is in inches.
     An infinite median is not drawn, and an interval's infinite end lies outside the picture. On a logarithmic axis zeros are
     drawn at the bottom, below all other values.
     """
-    ax = Figure(WIDTH, 4.0, f"{title}; {up} against {across}, medians with 95 % intervals").subplots()
+    ax = Figure(WIDTH, height, f"{title}; {up} against {across}, medians with 95 % intervals").subplots()
     drawn = [value for medians in series.values() for median in medians for value in median[:3] if value < np.inf]
     least = min((value for value in drawn if value > 0), default=1.0) * (0.5 if log else 0)
     most = max(drawn, default=1.0) * (1.5 if log else 1.08)
@@ -53,10 +54,10 @@ def plot_runs(groups: Mapping[str, Sequence[float]], across: str, title: str, lo
     least = 0.7 * min((value for value in finite if value > 0), default=edge) if log else 0.0
     for row, values in enumerate(groups.values()):
         x = np.clip(np.asarray(values, dtype=float), least, edge)
-        spread = row + np.linspace(-0.18, 0.18, len(x))  # so that equal values can be counted
         here = np.isfinite(values)
-        ax.plot(x[here], spread[here], "o", color=BLUE, markersize=4, alpha=0.7)
-        ax.plot(x[~here], spread[~here], ">", color=RED, markersize=5)
+        for found, height, look in ((x[here], 0.4, "o"), (x[~here], 0.6, ">")):
+            place = (np.arange(len(found)) + 0.5) / max(len(found), 1) - 0.5  # so that equal values can be counted
+            ax.plot(found, row + height * place, look, color=BLUE if look == "o" else RED, markersize=4, alpha=0.8)
         middle = np.clip(median_interval(values).median, least, edge)
         ax.plot([middle, middle], [row - 0.33, row + 0.33], color=BLACK, linewidth=2)
     ax.set(xscale="log" if log else "linear", xlim=(0.95 * least, 1.03 * edge), ylim=(len(groups) - 0.5, -0.5))
@@ -124,19 +125,20 @@ def plot_transfer(pretrained: Mapping[int, Sequence[float]], alone: Mapping[int,
 
 
 @styled
-def plot_loss_curves(curves: Mapping[str, Sequence[np.ndarray]], first: int, floor: float) -> Figure:
+def plot_loss_curves(curves: Mapping[str, Sequence[np.ndarray]], first: float, floors: Mapping[str, float]) -> Figure:
     """Training losses from step ``first`` on: each run is a thin line, the median of a name's runs a thick one.
 
-    A dashed line marks ``floor``, the least loss of a model that ignores the images.
+    Dashed lines with names mark the ``floors``: the least losses of models that ignore the images, in nats a symbol.
     """
-    ax = Figure(WIDTH, 3.8, "training loss of each run, with the median of each method and the loss of blind guessing").subplots()
+    ax = Figure(WIDTH, 3.8, "training loss of each run, with the median of each method, and " + ", ".join(floors)).subplots()
     for (name, runs), colour in zip(curves.items(), COLOURS):
         steps = first + np.arange(len(runs[0]))
         ax.plot(steps, np.transpose(runs), color=colour, linewidth=0.5, alpha=0.35)
         ax.plot(steps, np.median(runs, axis=0), color=colour, linewidth=2, label=name)
-    ax.axhline(floor, color=BLACK, linestyle="--", linewidth=1)
-    ax.text(0.99, floor, "blind guessing", transform=ax.get_yaxis_transform(), ha="right", va="bottom")
-    ax.set(xlabel="training step (one batch)", ylabel="training loss (nats per symbol)", ylim=(0, 1.6 * floor))
+    for name, floor in floors.items():
+        ax.axhline(floor, color=BLACK, linestyle="--", linewidth=1)
+        ax.text(0.99, floor, name, transform=ax.get_yaxis_transform(), ha="right", va="bottom", fontsize=9)
+    ax.set(xlabel="training step (one batch)", ylabel="training loss (nats per symbol)", ylim=(0, 1.5 * max(floors.values())))
     return finished(ax, legend=BESIDE, title="how the training loss falls")
 
 
@@ -160,37 +162,6 @@ def plot_modes(curves: Sequence[Figures], ends: Mapping[str, Sequence[int]], cha
     finished(cers, xlabel="epoch", ylabel="CER", title="CER on the test images", ylim=(0, None))
     last.set(xlim=(-0.5, len(ends) - 0.5), xticks=range(len(ends)), xticklabels=ends)
     return finished(last, "y", title="final CER, elsewhere")
-
-
-@styled
-def plot_confusions(counts: Mapping[str, Counter[tuple[str, str]]], symbols: str) -> Figure:
-    """For each name, how often each true symbol (row) was taken for each other one (column); ``·`` stands for none."""
-    figure = Figure(4.6 * len(counts), 4.7, "how often each true symbol was taken for another, for " + " and ".join(counts))
-    names = [*symbols, "·"]
-    greatest = max((n for table in counts.values() for n in table.values()), default=1)
-    for ax, (name, table) in zip(figure.subplots(1, len(counts), squeeze=False).flat, counts.items()):
-        matrix = np.array([[table[(true.strip("·"), read.strip("·"))] for read in names] for true in names])
-        ax.imshow(matrix, cmap="Blues", vmin=0, vmax=greatest)
-        for row, column in np.argwhere(matrix):
-            colour = "white" if matrix[row, column] > greatest / 2 else BLACK
-            ax.text(column, row, matrix[row, column], ha="center", va="center", fontsize=7, color=colour)
-        for ticks in (ax.set_xticks, ax.set_yticks):
-            ticks(range(len(names)), names, fontsize=8, family="DejaVu Sans Mono")
-        ax.set(xlabel="read", ylabel="true", title=f"{name}: {matrix.sum()} errors")
-    return figure
-
-
-@styled
-def plot_kinds(rates: Mapping[str, Mapping[str, float]], up: str) -> Figure:
-    """A stacked bar for each name, with a part for each kind of error."""
-    ax = Figure(WIDTH, 3.8, f"{up} by kind of error, for each of " + ", ".join(rates)).subplots()
-    bottom = np.zeros(len(rates))
-    for kind, colour in zip(next(iter(rates.values())), COLOURS):
-        values = [parts[kind] for parts in rates.values()]
-        ax.bar(range(len(rates)), values, 0.7, bottom, color=colour, label=kind)
-        bottom += values
-    ax.set(ylabel=up, title="what kind of errors", xticks=range(len(rates)), xticklabels=rates)
-    return finished(ax, "y", BESIDE | {"reverse": True})  # the legend from top to bottom, as the bars
 
 
 def _plain_numbers(axis: Axis) -> None:

@@ -1,12 +1,19 @@
 """Intervals and paired tests, against tables, figures worked out by hand, and simulation."""
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pandas
 import pytest
 
-from ocrlib.studies.intervals import count_prediction_interval, mean_interval, median_interval, paired, value_prediction_interval
+from ocrlib.studies.intervals import (
+    count_prediction_interval,
+    mean_interval,
+    median_interval,
+    paired,
+    permutation_p,
+    value_prediction_interval,
+)
 
 # -- medians and pairs
 
@@ -52,6 +59,12 @@ def test_equal_values_do_not_differ():
     assert paired([0.3, 0.1], [0.1, 0.3]).difference.median == 0
 
 
+def test_equal_differences_of_float32_tie():
+    edits = np.array([[3, 5, 4, 9, 2, 8, 7, 6], [1, 2, 2, 6, 3, 6, 4, 7]])
+    cers = (edits / np.float32(1250)).astype(np.float32)
+    assert paired(*map(list, cers)).p == paired(*map(list, edits)).p
+
+
 def test_refuses_what_is_no_pair():
     with pytest.raises(ValueError, match="shorter"):
         paired([1, 2], [1])
@@ -62,6 +75,23 @@ def test_refuses_what_is_no_pair():
 def test_rows_of_a_table_are_paired_by_their_place():
     pairs = pandas.Series([3.0, 1.0], index=[0, 1]), pandas.Series([2.0, 0.5], index=[7, 8])
     assert paired(*pairs).difference[:3] == (0.75, 0.5, 1.0)
+
+
+# -- counts in two groups
+
+
+@pytest.mark.parametrize("marked", [(1, 0, 0, 0, 1, 0, 0), (0, 0, 1, 1, 0, 1, 0), (0,) * 7, (1,) * 7])
+def test_the_p_of_counts_is_the_share_of_all_ways_to_mark_them(marked):
+    counts = [0, 3, 1, 0, 2, 5, 0]
+    sums = np.array([sum(chosen) for chosen in combinations(counts, sum(marked))])
+    share = np.mean(np.abs(sums - sums.mean()) >= abs(np.dot(counts, marked) - sums.mean()) - 1e-9)
+    assert permutation_p(counts, marked) == pytest.approx(share)
+
+
+def test_counts_of_one_are_hypergeometric():
+    assert permutation_p([1, 1, 1, 0, 0, 0], [1, 1, 1, 0, 0, 0]) == pytest.approx(2 / 20)  # all or none of three
+    with pytest.raises(ValueError, match="shorter"):
+        permutation_p([1, 0], [True])
 
 
 # -- means and predictions

@@ -1,16 +1,10 @@
 """What the figures of recorded runs show: the numbers in their lines, dots, bars and cells."""
 
-from collections import Counter
-
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
 
 from ocrlib.studies.intervals import Median
 from ocrlib.studies.plots import (
-    COLOURS,
-    plot_confusions,
-    plot_kinds,
     plot_loss_curves,
     plot_medians,
     plot_modes,
@@ -45,6 +39,7 @@ def test_medians_and_their_intervals():
     assert open_ended[0, 1] == 0.1 and open_ended[1, 1] > ax.get_ylim()[1]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["CTC", "CE"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["50", "100"]
+    assert medians_figure(height=3.0).get_figheight() == 3.0
 
 
 def test_runs_on_a_logarithmic_axis_lose_no_zero():
@@ -65,6 +60,7 @@ def test_each_run_is_a_dot_and_the_lost_ones_stand_at_the_edge():
     assert [line.get_xdata().tolist() for line in dots] == [[3, 1, 2], [5]]
     assert [len(line.get_xdata()) for line in arrows] == [0, 2]
     assert arrows[1].get_xdata().min() > 5
+    assert np.ptp(arrows[1].get_ydata()) == pytest.approx(0.3), "two arrows don't cover each other"
     assert ax.get_lines()[2].get_xdata().tolist() == [2, 2], "the median"
     assert ax.get_ylim() == (1.5, -0.5), "rows from top to bottom"
 
@@ -102,24 +98,14 @@ def test_no_run_is_lost_where_its_cer_is_zero():
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "10"] and ax.get_yscale() == "log"
 
 
-def test_loss_curves_have_their_median_and_the_floor():
+def test_loss_curves_have_their_median_and_the_floors():
     runs = [np.array([3.0, 2.0]), np.array([3.0, 1.0]), np.array([6.0, 0.0])]
-    (ax,) = plot_loss_curves({"CTC": runs}, first=10, floor=2.9).axes
-    *single, median, floor = ax.get_lines()
+    (ax,) = plot_loss_curves({"CTC": runs}, first=5.5, floors={"entropy": 2.9, "blind": 3.2}).axes
+    *single, median, lower, upper = ax.get_lines()
     assert [line.get_ydata().tolist() for line in single] == [run.tolist() for run in runs]
-    assert (median.get_xdata().tolist(), median.get_ydata().tolist()) == ([10, 11], [3.0, 1.0])
-    assert floor.get_ydata()[0] == 2.9
-
-
-@pytest.mark.parametrize("panels", [1, 2])
-def test_confusions_stand_in_the_row_of_the_true_symbol(panels):
-    table = Counter({("n", "m"): 7, ("c", ""): 1, ("", "n"): 2})
-    figure = plot_confusions({f"head {i}": table for i in range(panels)}, "cmn")
-    assert len(figure.axes) == panels
-    ax = figure.axes[0]
-    assert ax.get_images()[0].get_array().tolist() == [[0, 0, 0, 1], [0, 0, 0, 0], [0, 7, 0, 0], [0, 0, 2, 0]]
-    assert sorted(text.get_text() for text in ax.texts) == ["1", "2", "7"]
-    assert ax.get_title() == "head 0: 10 errors"
+    assert (median.get_xdata().tolist(), median.get_ydata().tolist()) == ([5.5, 6.5], [3.0, 1.0])
+    named = [(line.get_ydata()[0], text.get_text()) for line, text in zip((lower, upper), ax.texts)]
+    assert named == [(2.9, "entropy"), (3.2, "blind")]
 
 
 def test_trainings_that_end_high_are_told_from_those_that_end_low():
@@ -139,14 +125,6 @@ def test_trainings_that_end_high_are_told_from_those_that_end_low():
     assert keys == ["at most 15 edits at the end: 4 trainings", "more than 15 edits at the end: 2 trainings"]
     assert "CER by epoch of 2 trainings" in figure.alt
     assert len(plot_modes([], {"CPU": [5]}, characters=100, between=15).axes) == 3, "before any was recorded"
-
-
-def test_kinds_are_stacked():
-    (ax,) = plot_kinds({"CTC": {"missed": 3.0, "extra": 1.0}, "CE": {"missed": 0.0, "extra": 2.0}}, "per 1,000").axes
-    parts = [(bar.get_y(), bar.get_height()) for bar in ax.patches]
-    assert parts == [(0, 3), (0, 0), (3, 1), (0, 2)]
-    assert to_hex(ax.patches[0].get_facecolor()).upper() == COLOURS[0]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["extra", "missed"]
 
 
 def test_figures_say_in_words_what_they_show():

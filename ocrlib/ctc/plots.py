@@ -107,48 +107,56 @@ def plot_classes(
 
 @styled
 def plot_snapshots(
-    logits: Mapping[int, Tensor], alphabet: Alphabet, image: Tensor, centres: Sequence[float], merge: bool = True
+    logits: Mapping[int, Tensor],
+    alphabet: Alphabet,
+    image: Tensor,
+    centres: Sequence[float],
+    merge: bool = True,
+    width: float = 6.8,
 ) -> Figure:
     """One image ``(1, H, W)``, and how it is read after some numbers of training steps: ``logits`` maps them to ``(T, C)``.
 
     ``centres`` are the x of each time step in pixels. ``merge`` says whether equal neighbours are read as one symbol: CTC
-    does so, cross-entropy does not.
+    does so, cross-entropy does not. A symbol stands at each time step where it is the likeliest class. The image is ``width``
+    inches wide, and a quarter as high, as the published images are.
     """
-    x, width = np.asarray(centres) + 0.5, image.shape[-1]
-    heights = [6.8 * image.shape[-2] / width, *[0.42] * len(logits)]  # inches
-    height = sum(heights) + 0.1 * len(logits) + 0.62
+    x, pixels = np.asarray(centres) + 0.5, image.shape[-1]
+    heights = [width / 4, *[0.4] * len(logits)]  # inches
+    height = sum(heights) + 0.08 * len(logits) + 0.55
     alt = f"an image, and what the network says of it after {', '.join(map(str, logits))} training steps"
     figure = Figure(9.6, height, alt, layout="none")
-    figure.subplots_adjust(left=0.15, right=0.86, bottom=0.52 / height, top=1 - 0.1 / height, hspace=0.1 / np.mean(heights))
+    left = 0.5 - width / 2 / 9.6
+    figure.subplots_adjust(left, 0.5 / height, 1 - left, 1 - 0.05 / height, hspace=0.08 / np.mean(heights))
     above, *rows = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     _show_image(above, image)
     for ax, (step, values) in zip(rows, logits.items()):
-        shares = values.float().softmax(1)
+        shares, path = values.float().softmax(1), values.argmax(1).tolist()
         ax.fill_between(x, shares[:, alphabet.blank].numpy(), step="mid", color="#DDDDDD")
         shares[:, alphabet.blank] = -1  # so that the best class is a symbol
-        best, which = shares.max(1)
-        ax.bar(x, best.numpy(), width=0.55 * (x[1] - x[0]), color=SKY)
-        for place, share, index in zip(x, best.tolist(), which.tolist()):
-            if share > 0.15:
-                ax.text(place, min(share, 0.62), alphabet.decode([index]), ha="center", va="bottom", fontsize=9, weight="bold")
-        path = values.argmax(1).tolist()
+        best = shares.amax(1).tolist()
+        ax.bar(x, best, width=0.55 * (x[1] - x[0]), color=SKY)
+        for place, share, index in zip(x, best, path):
+            if index != alphabet.blank:
+                ax.text(place, min(share, 0.55), alphabet.decode([index]), ha="center", va="bottom", fontsize=9, weight="bold")
         read = alphabet.decode(collapse(path, alphabet.blank) if merge else path)
         text = f"{read[:9]}…" if len(read) > 10 else read or "(nothing)"
-        ax.text(1.01, 0.5, text, transform=ax.transAxes, va="center", family="DejaVu Sans Mono")
-        ax.text(-0.045, 0.5, f"step {step:,}", transform=ax.transAxes, va="center", ha="right")
+        ax.text(1.02, 0.5, text, transform=ax.transAxes, va="center", family="DejaVu Sans Mono")
+        ax.text(-0.055, 0.5, f"step {step:,}", transform=ax.transAxes, va="center", ha="right")
         ax.set(ylim=(0, 1.05), yticks=[0, 1])
         ax.tick_params(labelsize=7, length=2)
-    ax.set(xlim=(min(x[0] - 2, 0), max(x[-1] + 2, width)), xticks=np.linspace(0, width, 5).round())
-    ax.set_xlabel("x (pixels); grey: probability of the blank, blue: of the best symbol; right: what is read")
+    ax.set(xlim=(min(x[0] - 2, 0), max(x[-1] + 2, pixels)), xticks=np.linspace(0, pixels, 5).round())
+    ax.set_xlabel("x (pixels); grey: probability of the blank, blue: of the likeliest symbol; right: what is read")
     return figure
 
 
 @styled
-def plot_plateau(losses: Mapping[str, Sequence[float]], blanks: Mapping[str, Mapping[int, float]], floor: float) -> Figure:
+def plot_plateau(
+    losses: Mapping[str, Sequence[float]], blanks: Mapping[str, Mapping[int, float]], floors: Mapping[str, float]
+) -> Figure:
     """Named runs: the loss of each training step, in nats per symbol, and the share of time steps read as blank.
 
-    ``blanks`` maps the number of training steps to that share: it is 1 on the plateau, where nothing is read. ``floor`` is
-    the lowest loss of a network whose output does not depend on the image.
+    ``blanks`` maps the number of training steps to that share: it is 1 on the plateau, where nothing is read. ``floors`` are
+    losses that can't be undercut in some way, by name; each is a horizontal line. Of losses a centred mean of 5 is drawn.
     """
     figure = Figure(9.6, 3.3, f"the blank plateau: loss and share of blank time steps as training goes, {', '.join(losses)}")
     left, right = figure.subplots(1, 2)
@@ -156,8 +164,11 @@ def plot_plateau(losses: Mapping[str, Sequence[float]], blanks: Mapping[str, Map
         means = centred_mean(values, 5)
         left.plot(np.arange(1, len(means) + 1), means, color=colour, linestyle=style, linewidth=1.6, label=name)
         right.plot(*zip(*blanks[name].items()), color=colour, linestyle=style, marker=".", linewidth=1.4)
-    left.axhline(floor, color="#666666", linewidth=1, linestyle="-.", label=f"without looking: {floor:.2f}")
-    left.set(title="loss, mean of 5 steps", ylabel="loss (nats per symbol)", ylim=(0, 2.5 * floor))
+    for (name, floor), above in zip(sorted(floors.items(), key=lambda entry: entry[1]), (False, True)):
+        left.axhline(floor, color="#666666", linewidth=1)
+        left.annotate(f"{name}: {floor:.2f}", (1, floor), (0, 2 if above else -2), left.get_yaxis_transform(), "offset points",
+                      ha="right", va="bottom" if above else "top", fontsize=9)  # fmt: skip
+    left.set(title="loss, mean of 5 steps", ylabel="loss (nats per symbol)", ylim=(0, 2.5 * max(floors.values())))
     right.set(title="time steps whose likeliest class is the blank", ylabel="share", ylim=(0, 1.03))
     finished(left, legend={}, xlim=(0, None), xlabel="training step")
     return finished(right, xlim=(0, None), xlabel="training step")
@@ -165,9 +176,9 @@ def plot_plateau(losses: Mapping[str, Sequence[float]], blanks: Mapping[str, Map
 
 @styled
 def plot_reliability(bins: Mapping[str, Sequence[ReliabilityBin]]) -> Figure:
-    """Share of right readings against mean confidence, with 95 % intervals. Calibrated confidences lie on the diagonal."""
+    """Share of right readings against mean confidence, with 95 % intervals. Calibrated confidences lie on the dashed diagonal."""
     ax = Figure(5.6, 4.4, f"share of right readings against confidence: {', '.join(bins)}").subplots()
-    ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="as sure as right")
+    ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="calibrated")
     for (name, groups), colour, marker in zip(bins.items(), (BLUE, RED, BLACK), "osD"):
         x, y, low, high = np.array([(group.confidence, group.right, *group.interval) for group in groups]).T
         spread = np.clip([y - low, high - y], 0, None)

@@ -120,15 +120,31 @@ def test_long_readings_are_cut_short():
     assert "ababababa…" in [text.get_text() for text in figure.axes[1].texts]
 
 
-def test_the_plateau_shows_every_run_and_the_level():
+def test_a_symbol_is_labelled_only_where_it_is_the_likeliest_class():
+    logits = torch.tensor([[1.0, 0.9, 0.0, 0.0], [0.9, 1.0, 0.0, 0.0]])  # a blank, then `a`: each with a share above 0.3
+    figure = plot_snapshots({6: logits}, ABC, IMAGE, CENTRES[:2])
+    labels = [text for text in figure.axes[1].texts if text.get_weight() == "bold"]
+    assert [(text.get_text(), text.get_position()[0]) for text in labels] == [("a", 6.5)]
+
+
+def test_the_image_of_snapshots_is_as_wide_as_asked_and_stands_in_the_middle():
+    figure = plot_snapshots({0: torch.zeros(6, 4)}, ABC, IMAGE, CENTRES, width=4.0)
+    place, (across, down) = figure.axes[0].get_position(), figure.get_size_inches()
+    assert across * place.width == pytest.approx(4.0) and down * place.height == pytest.approx(1.0)
+    assert place.x0 + place.x1 == pytest.approx(1)
+
+
+def test_the_plateau_shows_every_run_and_the_floors_in_words():
     losses = {"with": [5.0] * 4 + [1.0] * 6, "without": [4.0] * 10}
     blanks = {"with": {0: 0.1, 5: 0.9}, "without": {0: 0.2, 5: 0.8, 10: 0.7}}
-    left, right = plot_plateau(losses, blanks, floor=2.9).axes
-    assert list(left.lines[0].get_xdata()) == list(range(1, 11))
+    left, right = plot_plateau(losses, blanks, {"same answer everywhere": 3.25, "entropy": 2.92}).axes
+    assert list(left.lines[0].get_xdata()) == list(range(1, 11))  # a mean stands at the middle of its steps
     assert left.lines[0].get_ydata()[2] == pytest.approx(4.2) and left.lines[0].get_ydata()[-1] == 1
-    assert "without looking: 2.90" in [text.get_text() for text in left.get_legend().get_texts()]
+    assert [line.get_ydata()[0] for line in left.lines[2:]] == [2.92, 3.25]
+    assert [text.get_text() for text in left.texts] == ["entropy: 2.92", "same answer everywhere: 3.25"]
     assert list(right.lines[1].get_xdata()) == [0, 5, 10] and list(right.lines[1].get_ydata()) == [0.2, 0.8, 0.7]
-    assert plot_plateau({"short": [3.0, 2.0]}, {"short": {0: 0.5}}, 2.9).axes[0].lines[0].get_ydata().tolist() == [2.5, 2.5]
+    short = plot_plateau({"short": [3.0, 2.0]}, {"short": {0: 0.5}}, {"entropy": 2.9}).axes[0].lines[0]
+    assert short.get_xdata().tolist() == [1, 2] and short.get_ydata().tolist() == [2.5, 2.5]
 
 
 def test_reliability_shows_each_group_against_the_diagonal():
@@ -137,7 +153,7 @@ def test_reliability_shows_each_group_against_the_diagonal():
     assert list(ax.lines[0].get_xdata()) == list(ax.lines[0].get_ydata()) == [0, 1]
     points = [line for line in ax.lines if line.get_color() == BLUE and line.get_marker() == "o"]
     np.testing.assert_allclose(points[0].get_xydata(), [[0.3, 0.5], [0.85, 1]])
-    assert {"as sure as right", "text", "path"} <= {text.get_text() for text in ax.get_legend().get_texts()}
+    assert {"calibrated", "text", "path"} <= {text.get_text() for text in ax.get_legend().get_texts()}
 
 
 def test_blanks_are_grey_and_nothing_depends_on_the_readers_theme():

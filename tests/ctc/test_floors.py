@@ -35,6 +35,13 @@ def test_one_symbol_in_one_step_is_the_entropy():
     assert said.tolist() == pytest.approx([0, 0.5, 0.25, 0.25], abs=1e-4)
 
 
+def test_two_texts_in_four_steps_by_hand():
+    """With a probability p for each symbol, `ab` has 6 p^2 - 18 p^3 + 15 p^4, which is largest at p = 2/5: 0.192."""
+    floor, said = blind_floor(["ab", "ba"], 4, Alphabet("ab"))
+    assert floor == pytest.approx(-log(0.192) / 2, abs=1e-9)
+    assert said.tolist() == pytest.approx([0.2, 0.4, 0.4], abs=1e-5)
+
+
 def test_a_text_that_does_not_fit_is_an_error():
     with pytest.raises(ValueError, match="needs more than 2 steps"):
         blind_floor(["aa"], 2, Alphabet("ab"))

@@ -96,7 +96,7 @@ def test_the_search_finds_the_blank_plateau(site) -> None:
     for word in ["blank", "plateau"]:
         places = [index[kind].get(word, []) for kind in ["terms", "titleterms"]]  # one place is a number, several are a list
         found = {index["docnames"][place] for some in places for place in ([some] if isinstance(some, int) else some)}
-        assert {"notebooks/02_crnn", "notebooks/05_ctc_step_by_step"} <= found, word
+        assert {"notebooks/02_crnn", "notebooks/06_how_a_network_learns_ctc"} <= found, word
 
 
 def test_the_package_is_described(pages) -> None:

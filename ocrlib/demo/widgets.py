@@ -87,7 +87,8 @@ def live_figure(draw: Callable[..., Figure], arguments: Callable[[], Sequence[ob
 
     Without arguments the box stays as it is, empty at first. The figures of all arguments are kept as PNG.
     """
-    image, words, box = Image(format="png"), HTML(), VBox([])
+    image = Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"})  # in its own size, not stretched
+    words, box = HTML(), VBox([])
 
     @cache
     def rendered(*given: object) -> tuple[bytes, str]:

@@ -39,6 +39,15 @@ def lattice_rows(target: Sequence[int], blank: int = BLANK) -> list[int]:
     return [blank, *(index for symbol in target for index in (symbol, blank))]
 
 
+def path_rows(path: Sequence[int], blank: int = BLANK) -> list[int]:
+    """The lattice row of each step of a path, in the lattice of the target that it spells."""
+    begun, rows = 0, []  # symbols so far
+    for before, index in zip((blank, *path), path):
+        begun += index not in (before, blank)
+        rows.append(2 * begun - (index != blank))
+    return rows
+
+
 def predecessors(rows: Sequence[int], row: int, blank: int = BLANK) -> list[int]:
     """The rows from which a path can come to ``row`` in one step: the row itself, the one above, and sometimes the next above.
 

@@ -5,19 +5,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import FancyArrowPatch
 from torch import Tensor
 
-from ocrlib.ctc.alignments import collapse, flow, lattice_rows, posterior
+from ocrlib.ctc.alignments import backward, collapse, count_paths, flow, forward, lattice_rows, path_rows, posterior, transitions
 from ocrlib.ctc.decoding import ReliabilityBin
 from ocrlib.evaluation import centred_mean
-from ocrlib.plots import BLACK, BLUE, RED, SKY, Figure, finished, styled
+from ocrlib.plots import BESIDE, BLACK, BLUE, RED, SKY, Figure, finished, styled
 from ocrlib.texts import Alphabet
 
 GREY = "#999999"  # the blank
 _SHARE = LinearSegmentedColormap.from_list("share", ["white", BLUE])  # 0 to 1
-_CHANGE = LinearSegmentedColormap.from_list("change", [RED, "white", BLUE])  # -1 to 1
+_CHANGE = LinearSegmentedColormap.from_list("change", ["#1B7837", "white", "#762A83"])  # -1 to 1, and no blue
 
 
 def spell(path: Sequence[int], alphabet: Alphabet) -> str:
@@ -32,29 +32,63 @@ def _label_rows(ax: Axes, indices: Sequence[int], alphabet: Alphabet) -> None:
 
 
 @styled
-def plot_lattice(log_probs: Tensor, text: str, alphabet: Alphabet) -> Figure:
-    """All paths that spell ``text`` under log_probs ``(T, C)``: dots for rows at a time step, lines for moves between them.
+def plot_lattice(
+    log_probs: Tensor, text: str, alphabet: Alphabet, show: str = "posterior", column: int | None = None,
+    paths: Sequence[Sequence[int]] = (),
+) -> Figure:  # fmt: skip
+    """The lattice of ``text`` under log_probs ``(T, C)``: a circle for each row and time step, an arrow for each move.
 
-    The area of a dot is the posterior probability of the row at this step, the width of a line that of the move.
-    Raises ``ValueError`` when no path spells the text.
+    ``show`` says which probability stands in the circles: "posterior" (arrows are then as wide as the share of the paths that
+    make the move), "alpha" up to step ``column``, or "beta" from there on. Dark circles hold most of their column. If ``paths``
+    are given, they are drawn as coloured lines, and the circles hold the symbols. Raises ``ValueError`` when no path spells the
+    text, or for another ``show``.
     """
-    target = alphabet.encode(text)
-    rows = lattice_rows(target, alphabet.blank)
-    at, moves = posterior(log_probs, target).numpy(), flow(log_probs, target).numpy()  # (T, S), (T - 1, S, S)
-    steps = len(at)
-    alt = f"lattice of {steps} steps for {text}, with its paths"
-    ax = Figure(min(1.4 + 0.55 * steps, 9.6), 1.2 + 0.3 * len(rows), alt).subplots()
-    colours = np.where(np.array(rows) == alphabet.blank, GREY, BLUE)
-    t, start, end = np.nonzero(moves > 0)
-    lines = np.stack([np.stack([t, start], 1), np.stack([t + 1, end], 1)], 1)  # (lines, 2 ends, x and y)
-    ax.add_collection(LineCollection(lines, linewidths=0.4 + 5 * moves[t, start, end], colors=colours[end], alpha=0.75))
-    t, row = np.nonzero(at > 0)
-    ax.scatter(t, row, 6 + 150 * at[t, row], colours[row], zorder=3)
+    target, blank = alphabet.encode(text), alphabet.blank
+    rows = lattice_rows(target, blank)
+    if show not in ("posterior", "alpha", "beta"):
+        raise ValueError(f"show={show!r}: it must be 'posterior', 'alpha' or 'beta'.")
+    at, moves = posterior(log_probs, target, blank), flow(log_probs, target, blank)  # (T, S), (T - 1, S, S)
+    steps, allowed = len(at), transitions(rows, blank) == 0
+    if show != "posterior":
+        at = (forward if show == "alpha" else backward)(log_probs, target, blank).exp()
+        last = steps - 1 if column is None else column
+        at[last + 1 :] *= show != "alpha"
+        at[: 0 if column is None else column] *= show != "beta"
+        moves = 0.3 * (allowed & (at[:-1, :, None] > 0) & (at[1:, None] > 0))
+    alt = f"lattice of {steps} steps for {text}, {f'with {len(paths)} of its paths' if paths else 'with ' + show}"
+    ax = Figure(min(2.1 + 0.68 * steps + 1.4 * bool(paths), 9.6), 0.95 + 0.34 * len(rows), alt).subplots()
+    arrow = {"arrowstyle": "-|>", "mutation_scale": 7, "shrinkA": 11, "shrinkB": 11, "zorder": 1}
+    ends = [(-0.85, 0.5, 0, row) for row in np.flatnonzero(at[0] > 0)] if show != "beta" else []
+    if at[-1].any() and show != "alpha" or show == "alpha" and column in (None, steps - 1):
+        ends += [(steps - 1, row, steps - 0.15, len(rows) - 1.5) for row in (len(rows) - 2, len(rows) - 1) if at[-1, row] > 0]
+    for x, y, to_x, to_y in ends:
+        ax.add_patch(FancyArrowPatch((x, y), (to_x, to_y), color=BLACK, linewidth=0.8, **arrow))
+    for t, row, to in np.argwhere(moves.numpy() > 0):
+        width, colour = 0.4 + 4 * float(moves[t, row, to]), "#BBBBBB" if paths else GREY if rows[to] == blank else BLUE
+        ax.add_patch(FancyArrowPatch((t, row), (t + 1, to), color=colour, linewidth=0.6 if paths else width, **arrow))
+    for number, (path, colour) in enumerate(zip(paths, (BLUE, RED, "#009E73", "#CC79A7"))):
+        shift = 0.14 * (number - (len(paths) - 1) / 2)
+        ax.plot(np.arange(steps), np.add(path_rows(path, blank), shift), color=colour, linewidth=3.5, label=spell(path, alphabet))
+    shares = at / at.sum(1, keepdim=True).clamp_min(torch.finfo(at.dtype).tiny)  # of each column
+    t, row = np.nonzero(at.numpy() > 0)
+    dark = 0.65 * shares[t, row].numpy() * (not paths)
+    ax.scatter(t, row, 360, _SHARE(dark), edgecolors=np.where(np.array(rows)[row] == blank, GREY, BLUE), zorder=3)
+    for x, y in zip(t, row):
+        ax.text(x, y, spell([rows[y]], alphabet) if paths else _short(float(at[x, y])), ha="center", va="center", zorder=4,
+                fontsize=9 if paths else 6.5)  # fmt: skip
+    for x, y, word in ((-0.9, 0.5, "start"), (steps - 0.1, len(rows) - 1.5, "end")):
+        ax.text(x, y, word, ha="right" if x < 0 else "left", va="center")
     _label_rows(ax, rows, alphabet)
-    ax.set(xlim=(-0.6, steps - 0.4), ylim=(len(rows) - 0.4, -0.6), xlabel="time step", ylabel="symbol or blank")
-    ax.set_title(f"paths of {steps} steps that spell {text}", loc="left")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set(xlim=(-1.6, steps + 0.5), ylim=(len(rows) - 0.4, -0.6), xticks=range(steps), xlabel="time step")
+    what = {"posterior": "posterior", "alpha": "alpha: beginnings of paths", "beta": "beta: ends of paths"}[show]
+    ax.set_title(f"{count_paths(text, steps):,} paths of {steps} steps read {text}{'' if paths else '; ' + what}", loc="left")
+    if paths:
+        ax.legend(**BESIDE, title=f"each reads {text}", prop={"family": "DejaVu Sans Mono"})
     return ax.figure
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.095 else f"{value:.3f}"[1:] if value >= 0.00095 else f"{value:.0e}".replace("e-0", "e-")
 
 
 def _show_image(ax: Axes, image: Tensor) -> None:
@@ -67,17 +101,22 @@ def _show_image(ax: Axes, image: Tensor) -> None:
 def plot_classes(
     panels: Mapping[str, Tensor], alphabet: Alphabet, image: Tensor | None = None, centres: Sequence[float] = (), title: str = ""
 ) -> Figure:
-    """Named shares ``(T, C)`` of the classes at each time step, one panel under the other. Negative values are red.
+    """Named shares ``(T, C)`` of the classes at each time step, one panel under the other; up to 12 steps with their values.
 
-    An ``image`` ``(1, H, W)`` is shown above them; ``centres`` are then the x of each step in pixels. At most 12 classes are
-    shown: those with the largest shares, all above 0.05.
+    Probabilities are blue. A panel with negative values is a gradient: green where it is below zero, purple above. An ``image``
+    ``(1, H, W)`` is shown above them; ``centres`` are then the x of each step in pixels. At most 12 classes are shown: those
+    with the largest shares, all above 0.05. They stand in the order in which the last panel of probabilities reaches half of
+    their largest share, so that a text is read down a staircase; then come those that this panel leaves out, then the blank.
     """
     shares = [panel.detach().cpu() for panel in panels.values()]
     steps = len(shares[0])
     largest = torch.stack([share.abs().amax(0) for share in shares]).amax(0)  # (C,)
     largest[alphabet.blank] = torch.inf
     chosen = [index for index in largest.argsort(descending=True, stable=True)[:12].tolist() if largest[index] > 0.05]
-    shown = sorted(chosen, key=lambda index: (index == alphabet.blank, index))  # the blank last
+    gradients = [bool((share < -1e-6).any()) for share in shares]
+    order = ([share for share, negative in zip(shares, gradients) if not negative] or shares)[-1]
+    half, absent = (order >= order.amax(0) / 2).int().argmax(0).tolist(), (order.amax(0) <= 0.05).tolist()
+    shown = sorted(chosen, key=lambda index: (index == alphabet.blank, absent[index], half[index] * (not absent[index]), index))
     x = np.arange(steps) if image is None else np.asarray(centres) + 0.5  # pixel x reaches from x to x + 1
     edges = np.concatenate([[x[0] - (x[1] - x[0]) / 2], (x[1:] + x[:-1]) / 2, [x[-1] + (x[-1] - x[-2]) / 2]])
     heights = [0.17 * len(shown)] * len(shares)  # inches, as all lengths here
@@ -92,15 +131,22 @@ def plot_classes(
     axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     if image is not None:
         _show_image(axes[0], image)
-    for ax, name, panel in zip(axes[-len(shares) :], panels, shares):
-        colours, ticks = (_CHANGE, (-1, 0, 1)) if (panel < -1e-6).any() else (_SHARE, (0, 0.5, 1))
+    for ax, name, panel, negative in zip(axes[-len(shares) :], panels, shares, gradients):
+        colours, ticks, key = (_CHANGE, (-1, 0, 1), "green: too little; purple: too much")
+        if not negative:
+            colours, ticks, key = (_SHARE, (0, 0.5, 1), "blue: probability")
         mesh = ax.pcolormesh(edges, np.arange(len(shown) + 1) - 0.5, panel[:, shown].T.numpy(), cmap=colours,
                              vmin=ticks[0], vmax=1, edgecolors="#EEEEEE", linewidth=0.5)  # fmt: skip
         figure.colorbar(mesh, cax=ax.inset_axes((1.015, 0, 0.012, 1)), ticks=ticks)
         _label_rows(ax, shown, alphabet)
         ax.invert_yaxis()
         ax.set_title(name, loc="left", pad=3)
+        ax.set_title(key, loc="right", pad=3, fontsize=8, color="#666666")
         ax.tick_params(length=0)
+        for t, row in np.ndindex(steps, len(shown)) if steps <= 12 else ():
+            value = float(panel[t, shown[row]])
+            colour = "white" if abs(value) > 0.55 else BLACK
+            ax.text(x[t], row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
     ax.set_xlabel("time step" if image is None else "x (pixels); each column of cells is a time step")
     return figure
 

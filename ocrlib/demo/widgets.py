@@ -36,7 +36,7 @@ def explore(draw: Callable[..., Figure], **choices: Sequence[object]) -> VBox:
     def drawn(*places: int) -> Figure:
         return draw(**{name: choices[name][place] for name, place in zip(choices, places)})
 
-    return VBox([*sliders, _output(drawn, lambda: [slider.value for slider in sliders], *sliders)])
+    return VBox([*sliders, live_figure(drawn, lambda: [slider.value for slider in sliders], *sliders)])
 
 
 def plot_reading(image: Readable, model: TrainedModel) -> Figure:
@@ -92,7 +92,7 @@ def type_and_read(model: TrainedModel, text: str = "cd5ff") -> VBox:
     """A box for a text, which is drawn as a captcha and read. A button draws it again, with other noise curves."""
     box, again = Text(value=text, description="text", continuous_update=False), Button(description="draw it again")
     seeds = count()
-    output = _output(lambda *drawn: plot_reading(draw_text(*drawn), model), lambda: (box.value, next(seeds)), box, again)
+    output = live_figure(lambda *drawn: plot_reading(draw_text(*drawn), model), lambda: (box.value, next(seeds)), box, again)
     return VBox([HBox([box, again]), output])
 
 
@@ -110,15 +110,16 @@ def drop_and_read(model: TrainedModel) -> VBox:
             raise ValueError("That is no picture that can be read; a PNG or JPEG file was expected.") from error
         return plot_reading(picture, model)
 
-    return VBox([button, _output(reading, lambda: [bytes(file["content"]) for file in button.value], button)])
+    return VBox([button, live_figure(reading, lambda: [bytes(file["content"]) for file in button.value], button)])
 
 
-def _output(draw: Callable[..., Figure], arguments: Callable[[], Sequence[object]], *controls: DOMWidget) -> VBox:
+def live_figure(draw: Callable[..., Figure], arguments: Callable[[], Sequence[object]], *controls: DOMWidget) -> VBox:
     """A box that shows ``draw(*arguments())``, or its ``ValueError`` in words, and does so again when a control is used.
 
     Without arguments the box stays as it is, empty at first. The figures of all arguments are kept as PNG.
     """
-    image, words, box = Image(format="png"), HTML(), VBox([])
+    image = Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"})  # in its own size, not stretched
+    words, box = HTML(), VBox([])
 
     @cache
     def rendered(*given: object) -> tuple[bytes, str]:

@@ -76,7 +76,9 @@ def lab(folder):
     server.wait(timeout=60)
 
 
-@pytest.mark.parametrize("name, live_plots, widgets", [("00_start_here", 0, 1), ("03_modified_crnn", 1, 0)])
+@pytest.mark.parametrize(
+    "name, live_plots, widgets", [("00_start_here", 0, 1), ("03_modified_crnn", 1, 0), ("05_ctc_step_by_step", 0, 2)]
+)
 def test_a_notebook_runs_to_its_end(name, live_plots, widgets, folder, lab, page):
     page.set_viewport_size({"width": 1400, "height": 3000})
     page.goto(lab.format(name), timeout=120_000)

@@ -16,6 +16,7 @@ from ocrlib.ctc.alignments import (
     lattice_rows,
     list_paths,
     log_likelihood,
+    path_rows,
     posterior,
     predecessors,
     soft_alignment,
@@ -59,6 +60,16 @@ def test_the_lattice_has_a_blank_around_each_symbol():
     assert lattice_rows([], blank=4) == [4]
     with pytest.raises(ValueError, match=r"\[1, 4\] holds 4, the blank's index"):
         lattice_rows([1, 4], blank=4)
+
+
+def test_the_rows_of_a_path_are_those_of_the_lattice():
+    assert path_rows([0, 3, 3, 0, 1, 0, 1, 1]) == [0, 1, 1, 2, 3, 4, 5, 5]
+    assert path_rows([3, 1, 4], blank=4) == [1, 3, 4] and path_rows([]) == []
+    rows = lattice_rows([3, 1, 1])
+    for path in list_paths([3, 1, 1], 6):
+        places = path_rows(path)
+        assert [rows[row] for row in places] == list(path)
+        assert all(before in predecessors(rows, row) for before, row in zip(places, places[1:]))
 
 
 def test_a_blank_may_be_left_out_unless_its_neighbours_are_equal():

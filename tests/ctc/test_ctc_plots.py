@@ -4,10 +4,11 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
-from matplotlib.collections import LineCollection, PathCollection, QuadMesh
+from matplotlib.collections import PathCollection, QuadMesh
+from matplotlib.patches import FancyArrowPatch
 
 from ocrlib import Alphabet
-from ocrlib.ctc.alignments import count_paths, flow, posterior
+from ocrlib.ctc.alignments import backward, count_paths, flow, forward, list_paths, posterior
 from ocrlib.ctc.decoding import reliability
 from ocrlib.ctc.plots import GREY, plot_classes, plot_lattice, plot_plateau, plot_reliability, plot_snapshots, spell
 from ocrlib.plots import BLUE
@@ -34,26 +35,60 @@ def test_a_path_is_spelt_a_symbol_a_step():
     assert spell([0, 1, 1, 0, 3], ABC) == "-aa-c"
 
 
-def test_the_lattice_has_a_dot_for_each_place_and_a_line_for_each_move():
+def lattice(figure):
+    """Where the lattice has circles, [step, row], what stands in them, and its arrows as {(x, y, to x, to y): width}."""
+    (ax,) = figure.axes
+    (circles,) = [part for part in ax.collections if isinstance(part, PathCollection)]
+    places = circles.get_offsets().astype(int).tolist()
+    inside = [text for text in ax.texts if text.get_text() not in ("start", "end")]
+    words = {tuple(map(int, text.get_position())): text.get_text() for text in inside}
+    arrows = [part for part in ax.patches if isinstance(part, FancyArrowPatch)]
+    return places, words, {tuple(np.ravel(arrow._posA_posB).tolist()): arrow.get_linewidth() for arrow in arrows}
+
+
+def test_the_lattice_has_a_circle_for_each_place_and_an_arrow_for_each_move():
     log_probs = random_log_probs()
     figure = plot_lattice(log_probs, "abb", ABC)
-    (ax,) = figure.axes
-    (lines,) = [part for part in ax.collections if isinstance(part, LineCollection)]
-    (dots,) = [part for part in ax.collections if isinstance(part, PathCollection)]
+    places, words, arrows = lattice(figure)
     at, moves = posterior(log_probs, [1, 2, 2]), flow(log_probs, [1, 2, 2])
-    assert ticks(ax) == list("-a-b-b-")
-    assert len(dots.get_offsets()) == int((at > 0).sum()) and len(lines.get_segments()) == int((moves > 0).sum())
-    widest = np.argmax(lines.get_linewidths())
-    (t, start), (_, end) = lines.get_segments()[widest]
-    assert moves[int(t), int(start), int(end)] == moves.max()
-    assert "lattice of 6 steps for abb" in figure.alt and "abb" in ax.get_title(loc="left")
+    assert ticks(figure.axes[0]) == list("-a-b-b-")
+    assert places == (at > 0).nonzero().tolist()
+    likely = {place: word for place, word in words.items() if at[place] >= 0.095}
+    assert likely and all(word == f"{at[place]:.2f}" for place, word in likely.items())
+    inside = {ends: width for ends, width in arrows.items() if ends[0] >= 0 and ends[2] <= 5}
+    assert len(inside) == int((moves > 0).sum()) and len(arrows) == len(inside) + 4, "two lead in, two lead out"
+    t, start, _, end = map(int, max(inside, key=inside.get))
+    assert moves[t, start, end] == moves.max()
+    assert "lattice of 6 steps for abb" in figure.alt and "28 paths" in figure.axes[0].get_title(loc="left")
+
+
+def test_alpha_is_filled_from_the_left_and_beta_from_the_right():
+    log_probs = random_log_probs()
+    alpha, beta = forward(log_probs, [1, 2, 2]).exp(), backward(log_probs, [1, 2, 2]).exp()
+    places, words, arrows = lattice(plot_lattice(log_probs, "abb", ABC, "alpha", 2))
+    assert places == (alpha[:3] > 0).nonzero().tolist() and max(end[2] for end in arrows) == 2
+    assert float(words[0, 1]) == pytest.approx(float(alpha[0, 1]), abs=0.006)
+    places, words, arrows = lattice(plot_lattice(log_probs, "abb", ABC, "beta", 4))
+    assert places == [[t + 4, row] for t, row in (beta[4:] > 0).nonzero().tolist()] and min(end[0] for end in arrows) == 4
+    assert words[5, 5] == words[5, 6] == "1.00"
+    with pytest.raises(ValueError, match="show='gamma'"):
+        plot_lattice(log_probs, "abb", ABC, "gamma")
+
+
+def test_some_paths_are_drawn_over_the_lattice():
+    figure = plot_lattice(random_log_probs(), "abb", ABC, paths=[(1, 1, 0, 2, 0, 2), (1, 2, 0, 0, 2, 0)])
+    _, words, _ = lattice(figure)
+    rows = [[round(y) for y in line.get_ydata()] for line in figure.axes[0].lines]
+    assert rows == [[1, 1, 2, 3, 4, 5], [1, 3, 4, 4, 5, 6]]
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["aa-b-b", "ab--b-"]
+    assert words[0, 0] == "-" and words[0, 1] == "a"
 
 
 def test_a_lattice_with_room_for_one_path_shows_one():
-    figure = plot_lattice(random_log_probs(3), "aa", ABC)
-    assert count_paths("aa", 3) == 1
-    (lines,) = [part for part in figure.axes[0].collections if isinstance(part, LineCollection)]
-    assert [segment.tolist() for segment in lines.get_segments()] == [[[0, 1], [1, 2]], [[1, 2], [2, 3]]]
+    assert count_paths("aa", 3) == len(list_paths([1, 1], 3)) == 1
+    places, words, arrows = lattice(plot_lattice(random_log_probs(3), "aa", ABC))
+    assert places == [[0, 1], [1, 2], [2, 3]] and set(words.values()) == {"1.00"}
+    assert {(0, 1, 1, 2), (1, 2, 2, 3)} < set(arrows) and len(arrows) == 4
     with pytest.raises(ValueError, match="needs 3 steps"):
         plot_lattice(random_log_probs(2), "aa", ABC)
 
@@ -74,6 +109,22 @@ def test_shares_below_zero_have_a_scale_of_their_own():
     up, change = meshes(figure)
     assert (up.norm.vmin, up.norm.vmax, change.norm.vmin, change.norm.vmax) == (0, 1, -1, 1)
     assert change.cmap(0.5)[:3] == pytest.approx((1, 1, 1), abs=0.01)  # no change is white
+    assert up.cmap(1.0) not in (change.cmap(0.0), change.cmap(1.0)), "a colour has one meaning"
+    keys = [ax.get_title(loc="right") for ax in figure.axes if ax.get_title(loc="left")]
+    assert keys == ["blue: probability", "green: too little; purple: too much"]
+
+
+def test_the_rows_stand_in_the_order_of_the_text_so_that_its_path_is_a_staircase():
+    said = torch.full((4, 4), 0.1)
+    path = torch.nn.functional.one_hot(torch.tensor([3, 0, 1, 3]), 4).float()  # c-ac
+    figure = plot_classes({"softmax": said, "soft alignment": path, "gradient": said - path}, ABC)
+    assert [ticks(ax) for ax in figure.axes if ax.get_title(loc="left")] == [list("cab-")] * 3  # b is not in the text
+
+
+def test_few_steps_are_shown_with_their_values():
+    values = [text.get_text() for text in plot_classes({"a": torch.eye(4)}, ABC).axes[0].texts]
+    assert values[:4] == ["0.00", "0.00", "0.00", "1.00"], "a, b, c, and the blank, which is certain at the first step"
+    assert not plot_classes({"a": torch.full((13, 4), 0.25)}, ABC).axes[0].texts
 
 
 def test_at_most_a_dozen_classes_are_shown():

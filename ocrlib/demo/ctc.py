@@ -80,7 +80,7 @@ def read_guess(path: str, text: str, log_probs: Tensor, alphabet: Alphabet) -> s
     likelier = sum(float(log_probs[steps, list(other)].sum()) > own + 1e-9 for other in paths)
     share = exp(own - float(log_likelihood(log_probs, target, alphabet.blank)))
     verdict = f"{likelier} of the {len(paths)} paths are likelier." if likelier else "Found: no path of this text is likelier."
-    return f"{words}, {share:.1%} of the text's. {verdict}"
+    return f"{words}, {share:.1%} of that of the text. {verdict}"
 
 
 def plot_guess(path: str, text: str, log_probs: Tensor, alphabet: Alphabet) -> Figure:

@@ -51,7 +51,7 @@ def test_the_controls_of_the_lattice_change_it():
 
 
 def test_a_path_is_read_and_compared_with_the_text():
-    words = "-ab reads ab; its probability is 0.04, 8.8% of the text's. 4 of the 5 paths are likelier."
+    words = "-ab reads ab; its probability is 0.04, 8.8% of that of the text. 4 of the 5 paths are likelier."
     assert read_guess("-ab", "ab", LOG_PROBS, AB) == words
     assert read_guess("aaa", "ab", LOG_PROBS, AB) == "aaa reads a; its probability is 0.056. That is not ab: try another path."
     assert "reads (nothing)" in read_guess("---", "ab", LOG_PROBS, AB)

@@ -37,6 +37,8 @@ RUNS = {
     "receptive_fields": "ocrlib.studies.open_questions:train_to_look",
     "remedies": "ocrlib.studies.open_questions:try_remedy",
     "synthetic_to_real": "ocrlib.studies.synthetic_to_real:transfer",
+    "real_alone": "ocrlib.studies.synthetic_to_real:train_alone",
+    "tuning": "ocrlib.studies.tuning:tune",
     "pretrained": "ocrlib.studies.pretraining:pretrain",
 }
 _ONE_AT_A_TIME = threading.RLock()  # threads share torch's random state and thread count: their runs would mix

@@ -87,8 +87,7 @@ def transfer(seed: int, style: str = "matched", augmented: bool = True) -> Figur
 
 
 def _with_real(training: Pretraining, last: list[Captchas], zero: Pretraining, real: Captchas, seed: int) -> dict[str, Any]:
-    held_out = round(TEST * len(real) / 1070)
-    train, test = split(real, (len(real) - held_out, held_out), seed)
+    train, test = split(real, _sizes(real), seed)
     pretrained, alone = {"0": evaluate(zero.model, zero.objective, test).figures}, {}
     recipe = EXPERIMENTS["fast"].within(pick_budget(), len(real))
     for n in sorted({min(n, len(train)) for n in REAL}):
@@ -102,6 +101,12 @@ def _with_real(training: Pretraining, last: list[Captchas], zero: Pretraining, r
     return {"pretrained": pretrained, "alone": alone}
 
 
+def _sizes(real: Captchas) -> tuple[int, int]:
+    """How many of the real images can be trained on, and how many are tested."""
+    test = round(TEST * len(real) / 1070)
+    return len(real) - test, test
+
+
 def train_alone(seed: int) -> Figures:
     """The fast recipe on all real training images of `transfer`, for as many epochs as that has chunks, as figures.
 
@@ -109,7 +114,8 @@ def train_alone(seed: int) -> Figures:
     """
     recipe = EXPERIMENTS["fast"]
     real = load_captchas(width=recipe.width)
-    recipe = replace(recipe, train=len(real) - TEST, test=TEST, epochs=(CHUNKS,)).within(pick_budget(), len(real))
+    train, test = _sizes(real)
+    recipe = replace(recipe, train=train, test=test, epochs=(CHUNKS,))
     recipe, train, test = parts(recipe, real, seed)
     model, objective, history = train_on(recipe, train, test, seed)
     return run_figures(evaluate(model, objective, test).after_training(history))

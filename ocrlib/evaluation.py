@@ -154,14 +154,17 @@ def evaluate(model: nn.Module, objective: Objective, captchas: Captchas, batch_s
     """
     if len(captchas) == 0:
         raise ValueError("Nothing to evaluate: the data set holds no image.")
-    logits = predict(model, captchas.images, batch_size)
-    broken = int(logits.isnan().any(2).any(0).sum())
-    if broken:
-        raise FloatingPointError(
-            f"{type(model).__name__} gives NaN for {broken} of {len(captchas)} images: its weights have diverged. "
-            "Go back to the last checkpoint, and train on with a lower learning rate or a clip_norm."
-        )
-    return score(objective.decode(logits), captchas)
+    texts = []
+    for images in captchas.images.split(batch_size):  # with thousands of classes, the logits of all images fill the memory
+        logits = predict(model, images, batch_size)
+        broken = int(logits.isnan().any(2).any(0).sum())
+        if broken:
+            raise FloatingPointError(
+                f"{type(model).__name__} gives NaN for {broken} of {len(images)} images: its weights have diverged. "
+                "Go back to the last checkpoint, and train on with a lower learning rate or a clip_norm."
+            )
+        texts += objective.decode(logits)
+    return score(texts, captchas)
 
 
 def score(predicted: Sequence[str], captchas: Captchas) -> Report:

@@ -28,7 +28,7 @@ def text_log_probs(log_probs: np.ndarray, automaton: Automaton, blank: int = 0) 
     again = np.flatnonzero(automaton.repeats >= 0)  # edges by which a symbol can follow itself
     node = automaton.repeats[again]
     first = _first_of_each(states)
-    begin, number = np.flatnonzero(first), np.cumsum(first) - 1  # each state's first node; of each node, its state's turn
+    begin, number = np.flatnonzero(first), np.cumsum(first)[node] - 1  # each state's first node; the turn of a node's state
     reached = states[begin]
     # Paths that end in a blank, by state, and those that end in a symbol, by node.
     in_blank, in_symbol = np.full((batch, len(automaton.accepting)), -np.inf), np.full((batch, len(states)), -np.inf)
@@ -36,19 +36,19 @@ def text_log_probs(log_probs: np.ndarray, automaton: Automaton, blank: int = 0) 
     either = in_blank
     for row in log_probs if len(states) else ():
         entering = either[:, automaton.source]  # (N, E)
-        if len(again):  # a symbol can follow itself only after a blank, or where another symbol led to the state
-            # All paths at the state but those of one node: by subtraction where the rest is large enough to be exact.
-            everything = either[:, states]
-            share = in_symbol - np.where(everything == -np.inf, 0, everything)
-            most = share > -0.5
-            rest = np.logaddexp.reduceat(np.where(most, -np.inf, in_symbol), begin, 1)
-            rest = np.logaddexp(in_blank[:, reached], rest)[:, number]
-            others = np.where(most, rest, everything + np.log1p(-np.exp(np.minimum(share, -0.5))))
-            entering[:, again] = others[:, node]
-        in_symbol = row[:, symbols] + np.logaddexp(in_symbol, np.logaddexp.reduceat(entering, automaton.node_start, 1))
+        if len(begin) == len(states):  # a symbol can follow itself only after a blank,
+            entering[:, again] = in_blank[:, states[node]]
+        elif len(again):  # or where another symbol led to the state
+            # All paths at the state but those of one node: by subtraction, unless these are nearly all, which would be inexact.
+            share = in_symbol - np.where(either == -np.inf, 0, either)[:, states]
+            rest = _sums(np.where(share > -0.5, -np.inf, in_symbol), begin)
+            rest, share = np.logaddexp(in_blank[:, reached], rest)[:, number], share[:, node]
+            others = either[:, states[node]] + np.log1p(-np.exp(np.minimum(share, -0.5)))
+            entering[:, again] = np.where(share > -0.5, rest, others)
+        in_symbol = row[:, symbols] + np.logaddexp(in_symbol, _sums(entering, automaton.node_start))
         in_blank = row[:, [blank]] + either
         either = in_blank.copy()
-        either[:, reached] = np.logaddexp(in_blank[:, reached], np.logaddexp.reduceat(in_symbol, begin, 1))
+        either[:, reached] = np.logaddexp(in_blank[:, reached], _sums(in_symbol, begin))
     return either if len(states) else in_blank + log_probs[:, :, blank].sum(0)[:, None]
 
 
@@ -143,7 +143,7 @@ class Constrained:
     def decode(self, logits: Tensor) -> list[str]:
         """N texts read from logits ``(T, N, C)``. Raises ``ValueError`` if T steps are too few for all texts that are allowed."""
         if self.automaton is None:
-            return self.objective.decode(self._masked(logits))
+            return self.objective.decode(self.masked(logits))
         log_probs, blank = _log_probs(logits), self.alphabet.blank
         if self.merges and (needed := self.automaton.least_steps[0][0]) > len(logits):
             steps = f"the shortest needs {needed:.0f} steps, the network has {len(logits)}"
@@ -167,7 +167,7 @@ class Constrained:
         the network may have seen letters: where that matters, look at the `share`.
         """
         if self.automaton is None:
-            return self.objective.confidence(self._masked(logits), texts)
+            return self.objective.confidence(self.masked(logits), texts)
         log_probs = _log_probs(logits)
         if self.merges:
             of_texts = target_log_probs(log_probs, [self.alphabet.encode(text) for text in texts], self.alphabet.blank)
@@ -196,11 +196,16 @@ class Constrained:
             found.append(last[:, self.automaton.accepting])
         return np.concatenate(found)
 
-    def _masked(self, logits: Tensor) -> Tensor:
+    def masked(self, logits: Tensor) -> Tensor:
         """The logits with -inf for the classes that are not allowed: softmax then divides their share among the others."""
         hidden = torch.ones(logits.shape[2], dtype=torch.bool, device=logits.device)
         hidden[[self.alphabet.blank, *self.classes]] = False
         return logits.masked_fill(hidden, -torch.inf)
+
+
+def _sums(values: np.ndarray, begin: np.ndarray) -> np.ndarray:
+    """The logarithm of the sum over each part of ``(N, K)`` log-values, which are cut at ``begin``."""
+    return values if len(begin) == values.shape[1] else np.logaddexp.reduceat(values, begin, 1)
 
 
 def _first_of_each(ordered: np.ndarray) -> np.ndarray:

@@ -57,7 +57,8 @@ def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
 
     A temporary file beside it is written, synced and renamed, so that a kill or a full disk leaves the old file whole.
 
-    Raises ``OSError`` that names the path and the cure when the file can't be written.
+    Raises ``OSError`` that names the path and the cure when the file can't be written, and ``ValueError`` for a thing of another
+    type, which `load_checkpoint` would refuse.
     """
     path = Path(path)
     temporary = None
@@ -65,9 +66,11 @@ def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         with os.fdopen(handle, "wb") as file:
-            torch.save({"format": FORMAT, **state}, file)
+            torch.save({"format": FORMAT, **_plain(state)}, file)
             file.flush()
             os.fsync(file.fileno())
+        if refused := torch.serialization.get_unsafe_globals_in_checkpoint(temporary):
+            raise ValueError(f"{path} was not written: it would hold {', '.join(refused)}, which loading refuses.")
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
         raise OSError(
@@ -77,6 +80,15 @@ def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
     finally:
         if temporary:  # there still after a failure, or a second Ctrl-C
             Path(temporary).unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's: a learning rate, for one, may come from NumPy, and loading refuses those."""
+    if type(value) is dict:
+        return {key: _plain(part) for key, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_plain, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def load_checkpoint(path: str | Path, cure: str = "") -> dict[str, Any]:
@@ -120,6 +132,8 @@ class Checkpointer:
             return None
         state = load_checkpoint(self.path)
         found, expected = state.pop("identity"), self.identity
+        if ";" not in (groups := expected.get("parameter groups", "")):  # there is one; earlier versions did not record it
+            found.setdefault("parameter groups", groups)
         different = [
             f"{key}: {found.get(key, 'not recorded')} there, {expected.get(key, 'none')} here"
             for key in {**expected, **found}
@@ -161,7 +175,7 @@ class TrainedModel(NamedTuple):
         alphabet = alphabet if isinstance(alphabet, Alphabet) else Alphabet(alphabet)
         old = getattr(self.network, "head", None)
         if not isinstance(old, nn.Linear):
-            raise ValueError(f"{type(self.network).__name__} has no linear head that could get other symbols; give a network of torch.")
+            raise ValueError(f"{type(self.network).__name__} has no linear head that could get other symbols.")
         network = copy.deepcopy(self.network)
         network.head = nn.Linear(old.in_features, len(alphabet)).to(old.weight)  # its device and type
         kept = [0, *(i for i, symbol in enumerate(alphabet.symbols, start=1) if symbol in self.alphabet.symbols)]

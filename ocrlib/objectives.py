@@ -90,7 +90,7 @@ class Objective:
                     f"symbols, 1 to {len(self.alphabet) - 1} (0 is CTC's blank, which no text can contain)."
                 )
             if len(lengths) and not 0 <= int(lengths.min()) <= int(lengths.max()) <= targets.shape[1]:
-                raise ValueError(f"target_lengths must lie in 0..{targets.shape[1]}, the width of targets, got {lengths.tolist()}.")
+                raise ValueError(f"target_lengths must lie in 0..{targets.shape[1]}, targets' width, got {lengths.tolist()}.")
 
 
 class Route(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -29,7 +30,7 @@ SPIKE_TIMES, SPIKE_ABOVE = 1.5, 0.1
 
 @dataclass
 class History:
-    """Train loss of each step, test loss, steps and seconds of each finished epoch.
+    """Train loss of each step, test loss, steps and seconds of each finished epoch, and validation loss if there was one.
 
     The last entries of ``train_loss`` may belong to an epoch that was stopped before its end. ``seconds`` are wall
     seconds of the epoch's steps and its test loss.
@@ -39,6 +40,7 @@ class History:
     test_loss: list[float] = field(default_factory=list)
     steps_per_epoch: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
 
     @property
     def epochs(self) -> int:
@@ -134,17 +136,27 @@ def binomial_interval(successes: int, trials: int, confidence: float = 0.95) -> 
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: Tensor, batch_size: int = 64) -> Tensor:
-    """Logits ``(T, N, C)``, on the model's device, of uint8 images ``(N, 1, H, W)``. Each layer's mode stays as it was."""
+def predict(model: nn.Module, images: Tensor, batch_size: int = 64, check: bool = True) -> Tensor:
+    """Logits ``(T, N, C)``, on the model's device, of uint8 images ``(N, 1, H, W)``. Each layer's mode stays as it was.
+
+    Raises ``FloatingPointError`` when a logit is not a number, unless ``check`` is False.
+    """
     device = next(model.parameters()).device
     training = [module for module in model.modules() if module.training]
     if training:  # else it is left out: it would take a tenth of the time in which one image is read
         model.eval()
     try:
-        return torch.cat([model(batch.to(device).float()) for batch in images.split(batch_size)], dim=1)
+        logits = torch.cat([model(batch.to(device).float()) for batch in images.split(batch_size)], dim=1)
     finally:
         for module in training:
             module.training = True
+    broken = int(logits.isnan().any(2).any(0).sum()) if check else 0
+    if broken:
+        raise FloatingPointError(
+            f"{type(model).__name__} gives NaN for {broken} of {len(images)} images: its weights have diverged. "
+            "Go back to the last checkpoint, and train on with a lower learning rate or a clip_norm."
+        )
+    return logits
 
 
 def evaluate(model: nn.Module, objective: Objective, captchas: Captchas, batch_size: int = 64) -> Report:
@@ -155,29 +167,27 @@ def evaluate(model: nn.Module, objective: Objective, captchas: Captchas, batch_s
     if len(captchas) == 0:
         raise ValueError("Nothing to evaluate: the data set holds no image.")
     texts = []
-    for images in captchas.images.split(batch_size):  # with thousands of classes, the logits of all images fill the memory
-        logits = predict(model, images, batch_size)
-        broken = int(logits.isnan().any(2).any(0).sum())
-        if broken:
-            raise FloatingPointError(
-                f"{type(model).__name__} gives NaN for {broken} of {len(images)} images: its weights have diverged. "
-                "Go back to the last checkpoint, and train on with a lower learning rate or a clip_norm."
-            )
-        texts += objective.decode(logits)
+    for images in captchas.images.split(batch_size):  # with thousands of classes, the logits of all images would fill the memory
+        texts += objective.decode(predict(model, images, batch_size))
     return score(texts, captchas)
 
 
 def score(predicted: Sequence[str], captchas: Captchas) -> Report:
-    """Compare what was read, a text for each of ``captchas``, with their texts. Raises ``ValueError`` for another number."""
+    """Compare what was read, a text for each of ``captchas``, with their texts. A reading where nothing stands counts its edits.
+
+    Raises ``ValueError`` for another number of readings than images, or where no text has a character.
+    """
     if not len(predicted) == len(captchas) > 0:
         raise ValueError(f"Each image needs one reading, got {len(predicted)} readings for {len(captchas)} images.")
     distances = [Levenshtein.distance(text, true) for text, true in zip(predicted, captchas.texts)]
     mistakes = [
-        Mistake(captchas.images[i].cpu(), captchas.names[i], predicted[i], true, distances[i] / len(true))
+        Mistake(captchas.images[i].cpu(), captchas.names[i], predicted[i], true, distances[i] / (len(true) or math.nan))
         for i, true in enumerate(captchas.texts)
         if distances[i]
     ]
     edits, characters = sum(distances), sum(map(len, captchas.texts))
+    if not characters:
+        raise ValueError(f"There is no character error rate: all {len(captchas)} texts are empty.")
     return Report(
         cer=float(np.float32(edits) / np.float32(characters)),
         edits=edits,

@@ -35,7 +35,7 @@ class Objective:
         raise NotImplementedError
 
     def decode(self, logits: Tensor) -> list[str]:
-        """N texts read from logits ``(T, N, C)``."""
+        """N texts read from logits ``(T, N, C)``. Raises ``ValueError`` where C is not ``len(alphabet)``."""
         raise NotImplementedError
 
     def confidence(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
@@ -51,27 +51,46 @@ class Objective:
         if "" in texts:
             raise ValueError(f"Text number {list(texts).index('')} is empty; an image needs at least one symbol to learn from.")
         if isinstance(model, Network):
+            if isinstance(head := getattr(model, "head", None), torch.nn.Linear):
+                self._check_classes(head.out_features, type(model).__name__)
             self._check_steps(model, width, texts)
 
     def _check_steps(self, model: Network, width: int, texts: Sequence[str]) -> None:
         raise NotImplementedError
 
-    def _check_batch(self, logits: Tensor, targets: Tensor, target_lengths: Tensor) -> None:
-        if logits.ndim != 3 or logits.shape[2] != len(self.alphabet):
+    def _check_classes(self, classes: int, whose: str) -> None:
+        if classes != len(self.alphabet):
             raise ValueError(
-                f"logits must be (T, N, {len(self.alphabet)}) for an alphabet of {len(self.alphabet.symbols)} symbols and the "
-                f"blank, got {tuple(logits.shape)}. Build the network with classes=len(alphabet)."
+                f"{whose} has {classes} classes, but this alphabet of {len(self.alphabet.symbols)} symbols and the blank needs "
+                f"{len(self.alphabet)}. Build the network with classes=len(alphabet), or take the alphabet it was trained with."
             )
+
+    def _check_logits(self, logits: Tensor) -> None:
+        wanted = f"logits must be (T, N, {len(self.alphabet)}), got {tuple(logits.shape)}"
+        if logits.ndim != 3:
+            raise ValueError(f"{wanted}.")
+        self._check_classes(logits.shape[2], f"{wanted}: their network")
+
+    def _check_batch(self, logits: Tensor, targets: Tensor, target_lengths: Tensor) -> None:
+        self._check_logits(logits)
         if targets.ndim != 2 or targets.shape[0] != logits.shape[1]:
             raise ValueError(
                 f"targets must be (N, L) with N = {logits.shape[1]} as in the logits (T, N, C), got {tuple(targets.shape)}."
             )
+        if target_lengths.shape != targets.shape[:1]:
+            raise ValueError(f"target_lengths must be ({len(targets)},), one for each target, got {tuple(target_lengths.shape)}.")
         if targets.device.type == "cpu":  # elsewhere, looking at them would make every step wait for the device
-            inside = torch.arange(targets.shape[1]) < target_lengths.cpu()[:, None]  # (N, L)
-            blanks = (targets == self.alphabet.blank) & inside
-            if bool(blanks.any()):
-                row = int(blanks.any(1).nonzero()[0])
-                raise ValueError(f"Target {row} holds index {self.alphabet.blank}, CTC's blank, which no text can contain.")
+            lengths = target_lengths.cpu()
+            outside = (targets < 1) | (targets >= len(self.alphabet))  # index 0, the blank, too
+            outside &= torch.arange(targets.shape[1]) < lengths[:, None]  # (N, L): what lies behind a text's end is padding
+            if bool(outside.any()):
+                row, place = outside.nonzero()[0].tolist()
+                raise ValueError(
+                    f"Target {row} holds index {int(targets[row, place])}, which is not one of the {len(self.alphabet.symbols)} "
+                    f"symbols, 1 to {len(self.alphabet) - 1} (0 is CTC's blank, which no text can contain)."
+                )
+            if len(lengths) and not 0 <= int(lengths.min()) <= int(lengths.max()) <= targets.shape[1]:
+                raise ValueError(f"target_lengths must lie in 0..{targets.shape[1]}, targets' width, got {lengths.tolist()}.")
 
 
 class Route(NamedTuple):
@@ -107,7 +126,7 @@ class CTC(Objective):
     def loss(self, logits: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
         """Mean over the batch of each text's negative log-likelihood a symbol, as torch's ``CTCLoss(zero_infinity=True)``.
 
-        Raises ``ValueError`` when shapes don't fit or a target holds the blank.
+        Raises ``ValueError`` when shapes don't fit or a target holds the blank, or an index beyond the alphabet.
         """
         targets, target_lengths = targets.cpu(), target_lengths.cpu()
         self._check_batch(logits, targets, target_lengths)
@@ -127,11 +146,13 @@ class CTC(Objective):
 
     def decode(self, logits: Tensor) -> list[str]:
         """Greedy decoding: the best class of each step, repeats merged, blanks dropped."""
+        self._check_logits(logits)
         paths = logits.argmax(2).T.tolist()  # N of length T
         return [self.alphabet.decode(index for index, _ in groupby(path)) for path in paths]
 
     def confidence(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
         """``(N,)`` float64: the probability of each text, summed over all its paths. ``texts`` may be any."""
+        self._check_logits(logits)
         log_probs = logits.detach().cpu().double().log_softmax(2)
         targets, target_lengths = self.alphabet.encode_batch(texts)
         steps, lengths = [len(logits)] * len(texts), target_lengths.tolist()
@@ -179,10 +200,12 @@ class CrossEntropy(Objective):
 
     def decode(self, logits: Tensor) -> list[str]:
         """The best class at each position; a predicted blank reads as nothing."""
+        self._check_logits(logits)
         return [self.alphabet.decode(row) for row in logits.argmax(2).T.tolist()]
 
     def confidence(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
         """``(N,)`` float64: the product over the positions of the best class's probability."""
+        self._check_logits(logits)
         return logits.double().softmax(2).amax(2).prod(0)
 
     def misfits(self, model: Network, width: int, texts: Sequence[str]) -> list[str]:

@@ -13,14 +13,18 @@ from torch import Tensor
 class Alphabet:
     """The symbols a network can read, numbered from 1; index 0 is CTC's blank.
 
-    The default has 36 symbols (digits, then lower-case letters), so a network has 37 classes.
+    The default has 36 symbols (digits, then lower-case letters), so a network has 37 classes. ``symbols`` is a string, or a list
+    of single characters.
 
-    Raises ``ValueError`` for an empty alphabet or a symbol that stands twice.
+    Raises ``ValueError`` for an empty alphabet, a symbol that stands twice, or anything but characters in a fixed order.
     """
 
     blank: int = 0
 
-    def __init__(self, symbols: str = string.digits + string.ascii_lowercase) -> None:
+    def __init__(self, symbols: str | Sequence[str] = string.digits + string.ascii_lowercase) -> None:
+        if isinstance(symbols, (set, frozenset)) or not all(isinstance(s, str) and len(s) == 1 for s in symbols):
+            raise ValueError(f"An alphabet is a string, or a list of single characters in a fixed order; got {symbols!r}.")
+        symbols = "".join(symbols)
         if not symbols:
             raise ValueError("An alphabet needs at least one symbol, got an empty string.")
         twice = sorted({symbol for symbol in symbols if symbols.count(symbol) > 1})
@@ -53,7 +57,16 @@ class Alphabet:
             ) from None
 
     def decode(self, indices: Iterable[int]) -> str:
-        """Text of class indices, blanks dropped. Repeats are kept: merging them is CTC's business."""
+        """Text of class indices, blanks dropped. Repeats are kept: merging them is CTC's business.
+
+        Raises ``ValueError`` for an index outside 0..len(symbols).
+        """
+        indices = list(indices)
+        if indices and not 0 <= min(indices) <= max(indices) < len(self):
+            raise ValueError(
+                f"The indices of this alphabet of {len(self.symbols)} symbols run from 0 (blank) to {len(self) - 1}, "
+                f"got {min(indices)} to {max(indices)}. Take the alphabet that the network was trained with."
+            )
         return "".join(self.symbols[i - 1] for i in indices if i != self.blank)
 
     def encode_batch(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate, pairwise
@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 
-from ocrlib.captchas import Captchas, shrink, to_tensor
+from ocrlib.captchas import Captchas, to_tensor
 from ocrlib.checkpoints import TrainedModel
-from ocrlib.data.images import MIN_SIDE, read_image, to_standard_mode
+from ocrlib.data.images import Readable, read_images
+from ocrlib.data.pixels import with_polarity
 from ocrlib.networks import HEIGHT
 from ocrlib.objectives import Objective, objective_of
 
@@ -186,9 +186,6 @@ def score(predicted: Sequence[str], captchas: Captchas) -> Report:
     )
 
 
-Readable = str | os.PathLike[str] | Image.Image  # a file's path, or a picture
-
-
 class Text(NamedTuple):
     """What was read in an image, and the probability 0 to 1 that the network gives to just that text."""
 
@@ -218,8 +215,8 @@ def read(images: Readable | Iterable[Readable] | Captchas | Tensor, model: Train
     return [Text(text, confidence) for text, confidence in zip(texts, objective.confidence(logits, texts).tolist())]
 
 
-def as_tensor(images: Readable | Iterable[Readable] | Captchas | Tensor, width: int) -> Tensor:
-    """The images as a uint8 tensor ``(N, 1, 32, width)``. Raises as `read` does."""
+def as_tensor(images: Readable | Iterable[Readable] | Captchas | Tensor, width: int, **options: object) -> Tensor:
+    """The images as a uint8 tensor ``(N, 1, 32, width)``; options as `ocrlib.data.images.read_image`. Raises as `read` does."""
     if isinstance(images, Captchas):
         images = images.images
     if isinstance(images, Tensor):
@@ -228,21 +225,13 @@ def as_tensor(images: Readable | Iterable[Readable] | Captchas | Tensor, width: 
                 f"This network reads uint8 images (N, 1, {HEIGHT}, {width}), got {images.dtype} {tuple(images.shape)}. "
                 f"Load them with load_captchas(width={width}), or give files or pictures: those are resized."
             )
-        return images
-    if isinstance(images, (str, os.PathLike, Image.Image)):
-        images = [images]
-    found = [_pixels(image, width) for image in images]
+        polarity = options.get("polarity", "keep")
+        return images if polarity == "keep" else to_tensor([with_polarity(image[0].cpu().numpy(), polarity) for image in images])
+    pictures, remarks = read_images(images, width, HEIGHT, **options)
+    for remark in remarks:
+        warnings.warn(remark, stacklevel=3)
+    found = [picture.pixels for picture in pictures]
     return to_tensor(found) if found else torch.empty(0, 1, HEIGHT, width, dtype=torch.uint8)
-
-
-def _pixels(image: Readable, width: int) -> np.ndarray:
-    if isinstance(image, (str, os.PathLike)):
-        return read_image(image, width, HEIGHT).pixels
-    if not isinstance(image, Image.Image):
-        raise ValueError(f"A file's path or a picture (PIL.Image) was expected, got {type(image).__name__}.")
-    if min(image.size) < MIN_SIDE:
-        raise ValueError(f"A picture of {image.width} x {image.height} pixels; at least {MIN_SIDE} a side were expected.")
-    return shrink(to_standard_mode(image)[0], width, HEIGHT)
 
 
 def moving_average(values: Sequence[float], window: int) -> np.ndarray:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
 from itertools import accumulate, pairwise
 from statistics import median
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 
-from ocrlib.captchas import Captchas, shrink, to_tensor
+from ocrlib.captchas import Captchas, to_tensor
 from ocrlib.checkpoints import TrainedModel
-from ocrlib.data.images import MIN_SIDE, read_image, to_standard_mode
+from ocrlib.data.images import Readable, read_images
+from ocrlib.data.pixels import with_polarity
 from ocrlib.networks import HEIGHT
 from ocrlib.objectives import Objective, objective_of
+
+if TYPE_CHECKING:
+    from ocrlib.ctc.places import DetailedText
 
 # A spike is so many times the median, which forgives an earlier one, and so many nats a symbol above it: a loss near zero can
 # double and cost nothing. In two trainings of ModifiedCRNN the edits had about doubled at 1.65 times, and not at 1.3 times.
@@ -199,9 +203,6 @@ def score(predicted: Sequence[str], captchas: Captchas) -> Report:
     )
 
 
-Readable = str | os.PathLike[str] | Image.Image  # a file's path, or a picture
-
-
 class Text(NamedTuple):
     """What was read in an image, and the probability 0 to 1 that the network gives to just that text."""
 
@@ -212,27 +213,58 @@ class Text(NamedTuple):
         return f"{self.text} ({self.confidence:.1%})"
 
 
-def read(images: Readable | Iterable[Readable] | Captchas | Tensor, model: TrainedModel, batch_size: int = 64) -> list[Text]:
+def read(
+    images: Readable | Iterable[Readable] | Captchas | Tensor,
+    model: TrainedModel,
+    batch_size: int = 64,
+    *,
+    allowed: Iterable[str] | None = None,
+    pattern: str | None = None,
+    words: Iterable[str] | None = None,
+    details: bool = False,
+    **options: object,
+) -> list[Text] | list[DetailedText]:
     """The text in each image, with its confidence, in their order.
 
     ``images`` are files, pictures, a mixture of both, one alone, captchas, or a uint8 tensor ``(N, 1, 32, W)``. Files and
-    pictures are brought to the size that ``model`` was trained on (see `load_model`). A confidence is the sum over all
-    paths for CTC and the product over all positions for cross-entropy; a network can be sure and wrong.
+    pictures are brought to the size that ``model`` was trained on (see `load_model`), with options as of
+    `ocrlib.data.images.read_image`. A confidence is the sum over all paths for CTC and the product over all positions for
+    cross-entropy; a network can be sure and wrong.
 
-    Raises as `ocrlib.data.images.read_image` does for a file that is no picture, and ``ValueError`` for a tensor of another size
-    or a thing that is no image.
+    ``allowed="0123456789"`` reads no other symbols, ``pattern=r"[A-Z]{2}\\d{3,5}"`` only texts that match as a whole, ``words``
+    only texts of a list. Confidences are then given that the text is an allowed one: see `ocrlib.ctc.constraints.Constrained`.
+    ``details=True`` adds each symbol's probability and place in the original image: see `ocrlib.ctc.places.DetailedText`.
+
+    Raises as `ocrlib.data.images.read_image` does for a file that is no picture, as `predict` does for a network of NaN, and
+    ``ValueError`` for a tensor of another size, a thing that is no image, and what can't be allowed.
     """
-    pixels = as_tensor(images, model.width)
-    if not len(pixels):
-        return []
-    logits = predict(model.network, pixels, batch_size).cpu()  # (T, N, C)
-    objective = objective_of(model.network, model.alphabet)
-    texts = objective.decode(logits)
-    return [Text(text, confidence) for text, confidence in zip(texts, objective.confidence(logits, texts).tolist())]
+    if not isinstance(model, TrainedModel):
+        cure = "Give what load_model returns, or TrainedModel(network, alphabet, width)"
+        raise ValueError(f"A network with its alphabet and width was expected, got {type(model).__name__}. {cure}.")
+    reader, found = objective_of(model.network, model.alphabet), []
+    if not (allowed is pattern is words is None):
+        reader = import_module("ocrlib.ctc.constraints").Constrained(reader, allowed, pattern, words)
+    pixels, scales = _load(images, model.width, **options)
+    for batch in pixels.split(batch_size) if len(pixels) else ():
+        logits = predict(model.network, batch, batch_size).cpu()  # (T, n, C), of these images only: see `evaluate`
+        texts = reader.decode(logits)
+        texts = list(map(Text, texts, reader.confidence(logits, texts).tolist()))
+        if details:
+            parts = scales[len(found) : len(found) + len(texts)]
+            texts = import_module("ocrlib.ctc.places").detailed(texts, logits, reader, model.network, model.width, parts)
+        found += texts
+    return found
 
 
-def as_tensor(images: Readable | Iterable[Readable] | Captchas | Tensor, width: int) -> Tensor:
-    """The images as a uint8 tensor ``(N, 1, 32, width)``. Raises as `read` does."""
+def as_tensor(images: Readable | Iterable[Readable] | Captchas | Tensor, width: int, **options: object) -> Tensor:
+    """The images as a uint8 tensor ``(N, 1, 32, width)``; options as `ocrlib.data.images.read_image`. Raises as `read` does."""
+    return _load(images, width, **options)[0]
+
+
+def _load(
+    images: Readable | Iterable[Readable] | Captchas | Tensor, width: int, **options: object
+) -> tuple[Tensor, list[tuple[float, float]]]:
+    """`as_tensor`, and of each image how many pixels of the original a column is wide, and the original's height."""
     if isinstance(images, Captchas):
         images = images.images
     if isinstance(images, Tensor):
@@ -241,21 +273,15 @@ def as_tensor(images: Readable | Iterable[Readable] | Captchas | Tensor, width: 
                 f"This network reads uint8 images (N, 1, {HEIGHT}, {width}), got {images.dtype} {tuple(images.shape)}. "
                 f"Load them with load_captchas(width={width}), or give files or pictures: those are resized."
             )
-        return images
-    if isinstance(images, (str, os.PathLike, Image.Image)):
-        images = [images]
-    found = [_pixels(image, width) for image in images]
-    return to_tensor(found) if found else torch.empty(0, 1, HEIGHT, width, dtype=torch.uint8)
-
-
-def _pixels(image: Readable, width: int) -> np.ndarray:
-    if isinstance(image, (str, os.PathLike)):
-        return read_image(image, width, HEIGHT).pixels
-    if not isinstance(image, Image.Image):
-        raise ValueError(f"A file's path or a picture (PIL.Image) was expected, got {type(image).__name__}.")
-    if min(image.size) < MIN_SIDE:
-        raise ValueError(f"A picture of {image.width} x {image.height} pixels; at least {MIN_SIDE} a side were expected.")
-    return shrink(to_standard_mode(image)[0], width, HEIGHT)
+        if (polarity := options.get("polarity", "keep")) != "keep":
+            images = to_tensor([with_polarity(image[0].cpu().numpy(), polarity) for image in images])
+        return images, [(1, HEIGHT)] * len(images)
+    pictures, remarks = read_images(images, width, HEIGHT, **options)
+    for remark in remarks:
+        warnings.warn(remark, stacklevel=3)
+    found = [picture.pixels for picture in pictures]
+    pixels = to_tensor(found) if found else torch.empty(0, 1, HEIGHT, width, dtype=torch.uint8)
+    return pixels, [(picture.size[0] / picture.shown, picture.size[1]) for picture in pictures]
 
 
 def moving_average(values: Sequence[float], window: int) -> np.ndarray:

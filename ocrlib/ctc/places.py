@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image
 from torch import Tensor, nn
 
-from ocrlib.captchas import Captchas
 from ocrlib.ctc.alignments import backward, forward, lattice_rows, posterior
 from ocrlib.ctc.automata import from_words
 from ocrlib.ctc.constraints import Constrained, best_positions, target_log_probs
@@ -50,43 +46,13 @@ class DetailedText:
         return f"{self.text} ({self.confidence:.1%})"
 
 
-def as_list(images: object) -> object:
-    """Images that can be gone through twice: captchas or a tensor as they are, else a list. One alone becomes a list of one."""
-    if isinstance(images, (Captchas, Tensor)):
-        return images
-    alone = isinstance(images, (str, os.PathLike, bytes, Image.Image, np.ndarray)) or hasattr(images, "read")
-    return [images] if alone else list(images)
-
-
-def original_sizes(images: Captchas | Tensor | list) -> list[tuple[int, int]]:
-    """Width and height of each image as it was given, upright; of captchas and tensors those of their own pixels."""
-    if isinstance(images, (Captchas, Tensor)):
-        pixels = images.images if isinstance(images, Captchas) else images
-        return [(pixels.shape[3], pixels.shape[2])] * len(pixels)
-    return [_size(image) for image in images]
-
-
-def _size(image: object) -> tuple[int, int]:
-    if isinstance(image, np.ndarray):
-        return image.shape[1], image.shape[0]
-    if isinstance(image, Image.Image):
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)  # by a quarter
-        return image.size[::-1] if turned else image.size
-    place = image.tell() if hasattr(image, "read") else None
-    with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as opened:  # only its header is read
-        size = _size(opened)
-    if place is not None:
-        image.seek(place)
-    return size
-
-
 def detailed(
     texts: Sequence[tuple[str, float]], logits: Tensor, reader: Objective | Constrained, network: nn.Module, width: int,
-    sizes: Sequence[tuple[int, int]],
+    scales: Sequence[tuple[float, float]],
 ) -> list[DetailedText]:  # fmt: skip
     """N texts with confidences, read from logits ``(T, N, C)`` of images ``width`` pixels wide, with their symbols.
 
-    ``sizes`` are width and height of the N originals; see `symbols_of`.
+    ``scales`` say of each image how many pixels of the original one of these pixels is wide, and the original's height.
     """
     steps, shares = len(logits), [1.0] * len(texts)
     if isinstance(reader, Constrained):
@@ -95,13 +61,13 @@ def detailed(
     # Pixel x reaches from x to x + 1. What is no network of this package says nothing of where its steps are.
     centres = (network.step_centres(width) + 0.5 if isinstance(network, Network) else even).numpy()
     return [
-        DetailedText(text, confidence, symbols_of(text, of_one, reader, centres * size[0] / width, size), share)
-        for (text, confidence), of_one, size, share in zip(texts, logits.unbind(1), sizes, shares)
+        DetailedText(text, confidence, symbols_of(text, of_one, reader, scale * centres, (scale * width, height)), share)
+        for (text, confidence), of_one, (scale, height), share in zip(texts, logits.unbind(1), scales, shares)
     ]
 
 
 def symbols_of(
-    text: str, logits: Tensor, objective: Objective, centres: np.ndarray, size: tuple[int, int]
+    text: str, logits: Tensor, objective: Objective, centres: np.ndarray, size: tuple[float, float]
 ) -> tuple[Symbol, ...]:
     """The symbols of a ``text`` that was read from logits ``(T, C)``.
 

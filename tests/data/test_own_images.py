@@ -69,8 +69,8 @@ def test_symbols_outside_the_alphabet_and_empty_texts(tmp_path):
 @pytest.mark.parametrize(
     "lines, words",
     [
-        ("name;text\n", "has the columns name;text; its first line should be: file,text"),
-        ("file,text\na.png,A\na.png,B\n", "Line 3 of .* says 'B' for a.png, a line before it 'A'"),
+        ("picture;reading\n", "has the columns picture, reading; its first line should be: file,text"),
+        ("file,text\na.png,A\na.png,B\n", "Line 3 of .* says 'B' for a.png, line 2 before it 'A'"),
         ("", "has the columns nothing"),
     ],
 )

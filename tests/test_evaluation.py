@@ -1,5 +1,8 @@
 """Reading in one call: whatever way images come in, the same texts with honest confidences come out."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given
@@ -10,6 +13,7 @@ from torchmetrics.functional.text import char_error_rate, edit_distance
 from toys import ALPHABET, ToyCE, ToyCTC, toy_captchas
 
 from ocrlib import CTC, Alphabet, BadImage, Captchas, CrossEntropy, History, TrainedModel, evaluate, read
+from ocrlib.ctc.constraints import Constrained
 from ocrlib.evaluation import binomial_interval, centred_mean, predict, score
 
 
@@ -252,6 +256,93 @@ def test_what_is_no_image_is_named(model, tmp_path):
         read(torch.zeros(2, 1, 32, 30, dtype=torch.uint8), model)
     with pytest.raises(ValueError, match="4 x 4 pixels"):
         read(Image.new("L", (4, 4)), model)
+
+
+@pytest.mark.parametrize("wrong, name", [(ToyCTC(), "ToyCTC"), (ToyCTC, "type"), ("model.pt", "str"), (None, "NoneType")])
+def test_reading_with_a_bare_network_says_what_to_give(wrong, name):
+    with pytest.raises(ValueError, match=rf"alphabet and width was expected, got {name}. Give what load_model returns, or Tr"):
+        read(toy_captchas(2), wrong)
+
+
+def test_what_is_read_can_be_limited_to_symbols_a_pattern_or_words(model):
+    captchas = toy_captchas(20)
+    assert {symbol for text, _ in read(captchas, model, allowed="ab") for symbol in text} <= {*"ab"}
+    for options, accepts in (
+        ({"pattern": "a[bc]"}, lambda text: text in ("ab", "ac")),
+        ({"words": ["ba", "c"]}, lambda text: text in ("ba", "c")),
+        ({"words": iter(["ba", "cc"]), "allowed": "c"}, lambda text: text == "cc"),
+        ({"pattern": ".c|bb", "allowed": "bc"}, lambda text: text in ("bc", "cc", "bb")),
+    ):
+        found = read(captchas, model, batch_size=7, **options)
+        assert len(found) == 20 and all(accepts(text) for text, _ in found)
+        assert all(0 < confidence <= 1 for _, confidence in found)
+
+
+def test_confidences_are_given_that_a_text_is_allowed(model):
+    captchas = toy_captchas(6)
+    words = ["ab", "bb", "ca"]
+    each = [read(captchas, model, words=[word], details=True) for word in words]  # alone, a word is sure: its share counts
+    assert [reading.confidence for reading in each[0]] == pytest.approx([1.0] * 6)
+    if model.network.objective == "CTC":
+        for n, (text, confidence) in enumerate(read(captchas, model, words=words)):
+            shares = {word: found[n].share for word, found in zip(words, each)}
+            assert text == max(shares, key=shares.get)
+            assert confidence == pytest.approx(shares[text] / sum(shares.values()))
+    assert same(read(captchas, model, allowed="abc"), read(captchas, model))
+
+
+def test_wrong_limits_are_refused_before_any_image_is_read(model):
+    with pytest.raises(ValueError, match="allowed holds 'X', which this network can't read"):
+        read("nowhere.png", model, allowed="aX")
+    with pytest.raises(ValueError, match="lookahead"):
+        read("nowhere.png", model, pattern="a(?=b)")
+
+
+def test_evaluation_can_be_limited_too(model):
+    captchas = toy_captchas(20)
+    words = sorted({*captchas.texts})
+    free, limited = (evaluate(model.network, reader, captchas, batch_size=8) for reader in
+                     (objective(model), Constrained(objective(model), words=words)))  # fmt: skip
+    assert {text for text, _ in limited.misread} <= {*words} and limited.images == free.images == 20
+
+
+READS_MANY = """
+import resource, sys
+import torch
+from ocrlib import CTC, Alphabet, Captchas, TrainedModel, evaluate, read
+from ocrlib.networks import Network
+
+class Wide(Network):
+    objective = "CTC"
+    def stack(self):
+        return [torch.nn.AvgPool2d((32, 4))]
+    def __init__(self, classes):
+        super().__init__()
+        self.head = torch.nn.Linear(1, classes)
+    def read(self, columns):
+        return self.head(columns)
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+number, classes = map(int, sys.argv[1:])
+alphabet = Alphabet("".join(map(chr, range(0x4E00, 0x4E00 + classes - 1))))
+images = torch.zeros(number, 1, 32, 96, dtype=torch.uint8)
+captchas = Captchas(images, [alphabet.symbols[0]] * number, [f"{i}.png" for i in range(number)], "synthetic", "nothing")
+model = TrainedModel(Wide(classes).eval(), alphabet, 96)
+read(images[:32], model, batch_size=16)
+before = peak()
+read(images, model, batch_size=16)
+evaluate(model.network, CTC(alphabet), captchas, batch_size=16)
+print(peak() - before, peak())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak of memory is in other units")
+def test_logits_of_many_images_and_classes_are_not_kept():
+    """160 images of 24 steps and 6,764 classes have 104 MB of logits."""
+    run = subprocess.run([sys.executable, "-c", READS_MANY, "160", "6764"], check=True, capture_output=True, text=True)
+    assert float(run.stdout.split()[0]) < 200  # MB; at most 80 as it is, and 500 where they are kept
 
 
 def test_a_centred_mean_lies_on_its_values_and_takes_what_is_there_at_the_ends():

@@ -13,9 +13,9 @@ from ocrlib.texts import ctc_min_steps
 
 MIXED = Alphabet("ab1_-")
 PATTERNS = [
-    r"ab", r"a|b1", r"[ab]{2}\d", r"\w+", r"\W\d?", r"[^a]*", r".{2,3}", r"(ab|1)*", r"(?:a?b)*1", r"a{2,}", r"(a|ab)(b1)?", r"^a+$",
-    r"\Aab?\Z", r"(^a|b$)", r"a*?b+?", r"[a\-_]*", r"(a?){3}", r"((a|b)1?){1,2}", r"\D{2}", r"", r"a{0}b", r"(|a)b", r"[a-c\d]{3}",
-    r"\_\-", r"(?P<first>a)b?", r"(a*)*b",
+    r"ab", r"a|b1", r"[ab]{2}\d", r"\w+", r"\W\d?", r"[^a]*", r".{2,3}", r"(ab|1)*", r"(?:a?b)*1", r"a{2,}", r"(a|ab)(b1)?",
+    r"^a+$", r"\Aab?\Z", r"(^a|b$)", r"a*?b+?", r"[a\-_]*", r"(a?){3}", r"((a|b)1?){1,2}", r"\D{2}", r"", r"a{0}b", r"(|a)b",
+    r"[a-c\d]{3}", r"\_\-", r"(?P<first>a)b?", r"(a*)*b",
 ]  # fmt: skip
 
 

@@ -94,7 +94,8 @@ def test_a_pattern_and_allowed_symbols_go_together():
         assert float(reader.confidence(logits, read)[n]) == pytest.approx(allowed[read[n]] / sum(allowed.values()))
 
 
-WORDS = sorted({"".join(AB1.symbols[i] for i in np.random.default_rng(n).integers(3, size=1 + n % 7)) for n in range(60)} | {"aa", "a"})
+DRAWN = (np.random.default_rng(n).integers(1, 4, size=1 + n % 7).tolist() for n in range(60))
+WORDS = sorted({*map(AB1.decode, DRAWN), "aa", "a"})
 
 
 def test_of_a_word_list_the_most_probable_word_is_read():
@@ -160,7 +161,8 @@ def test_impossible_classes_and_impossible_texts():
         reader = Constrained(kind(AB1), pattern="a?1")
         assert reader.decode(logits) == ["1"] and float(reader.share(logits)) > 0
     reader = Constrained(CTC(AB1), pattern="a1")
-    assert reader.decode(logits) == [""] and reader.confidence(logits, [""]).tolist() == [0] and reader.share(logits).tolist() == [0]
+    assert reader.decode(logits) == [""]
+    assert reader.confidence(logits, [""]).tolist() == reader.share(logits).tolist() == [0]
 
 
 def test_no_texts_and_no_steps_that_suffice():

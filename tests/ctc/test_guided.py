@@ -70,7 +70,7 @@ def test_what_a_language_model_rules_out_is_not_found():
 
 
 def test_a_language_model_of_another_alphabet_is_refused():
-    with pytest.raises(ValueError, match=r"language_model\(\(\)\) must give 4 log-probabilities, one a class; it gave the shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"language_model\(\(\)\) must give 4 log-probabilities.* it gave the shape \(3,\)"):
         prefix_beam_search(drawn(3, 4, 0), language_model=lambda prefix: [0, 0, 0])
     with pytest.raises(ValueError, match="it gave NaN"):
         prefix_beam_search(drawn(3, 4, 0), language_model=lambda prefix: [0, 0, 0, math.nan])

@@ -214,16 +214,10 @@ class Text(NamedTuple):
 
 
 def read(
-    images: Readable | Iterable[Readable] | Captchas | Tensor,
-    model: TrainedModel,
-    batch_size: int = 64,
-    *,
-    allowed: Iterable[str] | None = None,
-    pattern: str | None = None,
-    words: Iterable[str] | None = None,
-    details: bool = False,
-    **options: object,
-) -> list[Text] | list[DetailedText]:
+    images: Readable | Iterable[Readable] | Captchas | Tensor, model: TrainedModel, batch_size: int = 64, *,
+    allowed: Iterable[str] | None = None, pattern: str | None = None, words: Iterable[str] | None = None,
+    details: bool = False, **options: object,
+) -> list[Text] | list[DetailedText]:  # fmt: skip
     """The text in each image, with its confidence, in their order.
 
     ``images`` are files, pictures, a mixture of both, one alone, captchas, or a uint8 tensor ``(N, 1, 32, W)``. Files and
@@ -244,13 +238,13 @@ def read(
     reader, found = objective_of(model.network, model.alphabet), []
     if not (allowed is pattern is words is None):
         reader = import_module("ocrlib.ctc.constraints").Constrained(reader, allowed, pattern, words)
-    pixels, scales = _load(images, model.width, **options)
+    pixels, sizes = _load(images, model.width, **options)
     for batch in pixels.split(batch_size) if len(pixels) else ():
         logits = predict(model.network, batch, batch_size).cpu()  # (T, n, C), of these images only: see `evaluate`
         texts = reader.decode(logits)
         texts = list(map(Text, texts, reader.confidence(logits, texts).tolist()))
         if details:
-            parts = scales[len(found) : len(found) + len(texts)]
+            parts = sizes[len(found) : len(found) + len(texts)]
             texts = import_module("ocrlib.ctc.places").detailed(texts, logits, reader, model.network, model.width, parts)
         found += texts
     return found
@@ -263,8 +257,8 @@ def as_tensor(images: Readable | Iterable[Readable] | Captchas | Tensor, width: 
 
 def _load(
     images: Readable | Iterable[Readable] | Captchas | Tensor, width: int, **options: object
-) -> tuple[Tensor, list[tuple[float, float]]]:
-    """`as_tensor`, and of each image how many pixels of the original a column is wide, and the original's height."""
+) -> tuple[Tensor, list[tuple[int, tuple[int, int]]]]:
+    """`as_tensor`, and of each image how many columns show it, and the original's (width, height)."""
     if isinstance(images, Captchas):
         images = images.images
     if isinstance(images, Tensor):
@@ -275,13 +269,13 @@ def _load(
             )
         if (polarity := options.get("polarity", "keep")) != "keep":
             images = to_tensor([with_polarity(image[0].cpu().numpy(), polarity) for image in images])
-        return images, [(1, HEIGHT)] * len(images)
+        return images, [(width, (width, HEIGHT))] * len(images)
     pictures, remarks = read_images(images, width, HEIGHT, **options)
     for remark in remarks:
         warnings.warn(remark, stacklevel=3)
     found = [picture.pixels for picture in pictures]
     pixels = to_tensor(found) if found else torch.empty(0, 1, HEIGHT, width, dtype=torch.uint8)
-    return pixels, [(picture.size[0] / picture.shown, picture.size[1]) for picture in pictures]
+    return pixels, [(picture.shown, picture.size) for picture in pictures]
 
 
 def moving_average(values: Sequence[float], window: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from unicodedata import normalize
 
 import numpy as np
 
@@ -105,6 +106,7 @@ def from_pattern(pattern: str, alphabet: Alphabet, allowed: Iterable[int] | None
     of the alphabet matches; and for one that needs more than ``MOST_STATES`` states.
     """
     try:
+        pattern = normalize("NFC", pattern)
         re.compile(pattern)
         tree = _parser.parse(pattern)
     except (re.error, TypeError, OverflowError) as error:
@@ -194,7 +196,7 @@ class _Builder:
 
     def deterministic(self, end: int) -> Automaton:
         """The automaton whose states are sets of this one's; those from which ``end`` can't be reached are left out."""
-        numbers, edges = {self.reach([0]): 0}, []
+        numbers, edges, size = {self.reach([0]): 0}, [], 0
         for states in (todo := list(numbers)):  # which grows on the way
             targets: dict[int, set[int]] = {}
             for state in states:
@@ -208,7 +210,8 @@ class _Builder:
                 if new not in numbers:
                     numbers[new] = len(numbers)
                     todo.append(new)
-                    if len(numbers) > MOST_STATES:
+                    size += len(new)
+                    if len(numbers) > MOST_STATES or size > 50 * MOST_STATES:
                         raise self.too_large()
                 edges.append((numbers[states], index, numbers[new]))
         sources: dict[int, list[int]] = {}

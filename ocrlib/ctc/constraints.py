@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from unicodedata import normalize
 
 import numpy as np
 import torch
@@ -126,14 +127,14 @@ class Constrained:
         if pattern is not None:
             self.automaton = from_pattern(pattern, self.alphabet, self.classes)
         elif words is not None:
-            targets = [self.alphabet.encode(word) for word in words]
+            targets = [self.alphabet.encode(word) for word in _strings("words", words)]
             readable = [target for target in targets if {*target} <= {*self.classes}]
             if not readable:
                 raise ValueError(f"None of the {len(targets)} words can be read: each needs symbols that are not allowed.")
             self.automaton, self.words = from_words(readable)
 
     def _classes(self, allowed: Iterable[str]) -> list[int]:
-        symbols = list(dict.fromkeys(symbol for part in allowed for symbol in part))
+        symbols = list(dict.fromkeys("".join(_strings("allowed", [allowed] if isinstance(allowed, str) else allowed))))
         unknown = [repr(symbol) for symbol in symbols if symbol not in self.alphabet.symbols]
         if unknown or not symbols:
             wrong = f"allowed holds {first_few(unknown)}, which this network can't read" if unknown else "allowed is empty"
@@ -201,6 +202,14 @@ class Constrained:
         hidden = torch.ones(logits.shape[2], dtype=torch.bool, device=logits.device)
         hidden[[self.alphabet.blank, *self.classes]] = False
         return logits.masked_fill(hidden, -torch.inf)
+
+
+def _strings(name: str, given: Iterable[str]) -> list[str]:
+    """In Unicode's NFC, as texts and alphabets are. Raises ``ValueError`` for what is no string."""
+    given = list(given) if isinstance(given, Iterable) else [given]
+    if wrong := [repr(one) for one in given if not isinstance(one, str)]:
+        raise ValueError(f"{name} must hold strings, got {first_few(wrong)}.")
+    return [normalize("NFC", one) for one in given]
 
 
 def _sums(values: np.ndarray, begin: np.ndarray) -> np.ndarray:

@@ -48,11 +48,11 @@ class DetailedText:
 
 def detailed(
     texts: Sequence[tuple[str, float]], logits: Tensor, reader: Objective | Constrained, network: nn.Module, width: int,
-    scales: Sequence[tuple[float, float]],
+    sizes: Sequence[tuple[int, tuple[int, int]]],
 ) -> list[DetailedText]:  # fmt: skip
     """N texts with confidences, read from logits ``(T, N, C)`` of images ``width`` pixels wide, with their symbols.
 
-    ``scales`` say of each image how many pixels of the original one of these pixels is wide, and the original's height.
+    ``sizes`` say of each image how many of these pixels show it, from the left, and width and height of the original.
     """
     steps, shares = len(logits), [1.0] * len(texts)
     if isinstance(reader, Constrained):
@@ -61,13 +61,13 @@ def detailed(
     # Pixel x reaches from x to x + 1. What is no network of this package says nothing of where its steps are.
     centres = (network.step_centres(width) + 0.5 if isinstance(network, Network) else even).numpy()
     return [
-        DetailedText(text, confidence, symbols_of(text, of_one, reader, scale * centres, (scale * width, height)), share)
-        for (text, confidence), of_one, (scale, height), share in zip(texts, logits.unbind(1), scales, shares)
+        DetailedText(text, confidence, symbols_of(text, of_one, reader, centres * size[0] / shown, size), share)
+        for (text, confidence), of_one, (shown, size), share in zip(texts, logits.unbind(1), sizes, shares)
     ]
 
 
 def symbols_of(
-    text: str, logits: Tensor, objective: Objective, centres: np.ndarray, size: tuple[float, float]
+    text: str, logits: Tensor, objective: Objective, centres: np.ndarray, size: tuple[int, int]
 ) -> tuple[Symbol, ...]:
     """The symbols of a ``text`` that was read from logits ``(T, C)``.
 

@@ -177,6 +177,12 @@ def test_no_texts_and_no_steps_that_suffice():
     assert Constrained(CTC(AB1), words=[""]).decode(torch.zeros(3, 2, 4)) == ["", ""]
 
 
+def test_an_accented_letter_may_be_written_in_two_ways():
+    alphabet, logits = Alphabet("é1"), torch.zeros(4, 1, 3)
+    for options in ({"allowed": "e\u0301"}, {"pattern": "e\u0301+"}, {"words": ["e\u0301"]}):
+        assert {*Constrained(CTC(alphabet), **options).decode(logits)[0]} <= {"é"}
+
+
 @pytest.mark.parametrize(
     "options, said",
     [
@@ -187,6 +193,10 @@ def test_no_texts_and_no_steps_that_suffice():
         ({"words": "ab"}, r"words='ab' is one text; give a list: words=\['ab'\]"),
         ({"words": ["ab", "x"]}, "'x' holds 'x', which is not in the alphabet"),
         ({"words": ["ab"], "pattern": "a"}, "not both"),
+        ({"words": ["ab", 5]}, "words must hold strings, got 5"),
+        ({"allowed": range(2)}, "allowed must hold strings, got 0, 1"),
+        ({"allowed": 5}, "allowed must hold strings, got 5"),
+        ({"pattern": 5}, "The pattern 5 is no regular expression"),
     ],
 )
 def test_wrong_constraints_are_named(options, said):

@@ -127,6 +127,8 @@ def test_boxes_are_in_pixels_of_the_image_as_it_was_given(captchas, tmp_path):
         assert other.text == found.text
         for small, large in zip(found.symbols, other.symbols):
             assert (large.left, large.right) == pytest.approx((2 * small.left, 2 * small.right), abs=4)
+    [padded] = read(picture.resize((200, 100)), model, details=True, fit="pad")  # 64 of 96 columns show it
+    assert all(0 <= symbol.left <= symbol.right <= 200 for symbol in padded.symbols)
     turned, exif = picture.transpose(Image.Transpose.ROTATE_90), Image.Exif()
     exif[0x0112] = 6  # turn it by 90 degrees clockwise to see it upright
     turned.save(tmp_path / "turned.png", exif=exif)

@@ -35,7 +35,8 @@ class Captchas(Dataset[tuple[Tensor, str]]):
             raise ValueError(f"images must be uint8 (N, 1, H, W), got {images.dtype} {tuple(images.shape)}.")
         if not len(images) == len(texts) == len(names) == (len(names) if widths is None else len(widths)):
             raise ValueError(
-                f"Each image needs one text and one name, got {len(images)} images, {len(texts)} texts, {len(names)} names."
+                f"Each image needs one text and one name, got {len(images)} images, {len(texts)} texts, {len(names)} names"
+                f"{'' if widths is None else f', {len(widths)} widths'}."
             )
         self.images, self.source, self.contents, self.widths = images, source, contents, widths
         self.texts, self.names = ([normalize("NFC", string) for string in strings] for strings in (texts, names))

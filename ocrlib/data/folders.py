@@ -34,7 +34,7 @@ MAX_BYTES = 200_000_000  # of an unpacked archive; the published set has 9 milli
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, struct.error, EOFError, UnicodeError)
 # abcde (1).png, abcde(1).png, abcde - Copy (2).png, abcde copy 2.png, abcde (another copy).png: as file managers name copies.
 _COPY = r"copy|another copy|\d(?:st|nd|rd|th) copy|kopie|copie|copia|c\u00f3pia|\u043a\u043e\u043f\u0438\u044f"
-_COPY = re.compile(rf"(.+?) ?\(\d+\)|(.+?)(?: [-\u2013\u2014] | )\(?(?:{_COPY})\)?(?: ?\(?\d+\)?)?|copy of (.+)", re.IGNORECASE)
+_COPY = rf"copy of (.+)|(.+?)(?: [-\u2013\u2014] | )\(?(?:{_COPY})\)?(?: ?\(?\d+\)?)?|(.+?) ?\(\d+\)"
 _NAMED = 5  # faulty files spelled out in an error; the others are counted
 
 
@@ -174,7 +174,7 @@ def _is_image(entry: Path, suffixes: tuple[str, ...]) -> bool:
 
 def copy_remark(stem: str) -> str:
     """A sentence if a file's stem, or its text, looks like the name of a copy: "abcde (1)"; else an empty string."""
-    found = _COPY.fullmatch(nfc(stem))
+    found = re.fullmatch(_COPY, nfc(stem), re.IGNORECASE)
     original = found and next(filter(None, found.groups()))
     return f"It looks like the name of a copy of {original!r}. " if original else ""
 

@@ -87,15 +87,15 @@ def list_images(
     folders = [entry for entry in entries if entry.is_dir() and not _is_hidden(entry)]
     names = {file.name for file in files}
     again = {entry: n for entry in folders if (n := len(names & {inside.name for inside in _entries(entry)}))}
-    mentioned = {path.resolve() for path in known}
-    others = [entry for entry in entries if not (entry in files or entry in again or entry.resolve() in mentioned)]
+    read, mentioned = {*files, *again}, {path.resolve() for path in known}
+    others = [entry for entry in entries if entry not in read and entry.resolve() not in mentioned]
     left = sorted(entry.name + "/" * entry.is_dir() for entry in others)
     if files:
         why = "of the same names again (as the Kaggle archive does): each image was read once."
         remarks = [f"The folder {entry.name} in {folder} holds {n:,} {why}" for entry, n in again.items()]
         if left:
-            read = "PNG and JPEG files" if suffixes == SUFFIXES else "image files in the folder itself"
-            remarks.append(f"Left out of {folder}, because only {read} are read: {first_few(left)}.")
+            what = "PNG and JPEG files" if suffixes == SUFFIXES else "image files in the folder itself"
+            remarks.append(f"Left out of {folder}, because only {what} are read: {first_few(left)}.")
         return files, remarks
     filled = [entry for entry in folders if any(_is_image(inside, suffixes) for inside in _entries(entry))]
     if look_inside and len(filled) == 1:

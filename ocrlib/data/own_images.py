@@ -150,9 +150,10 @@ def _real(path: Path) -> Path:
 def _named(paths: Sequence[Path], folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
     """Name in NFC, relative to a folder, -> file, sorted; and faults of names that are two files'."""
     files: dict[str, Path] = {}
-    faults = {}
+    faults, top = {}, folder.resolve()
     for path in paths:
-        name = nfc(Path(os.path.relpath(_real(path), folder.resolve())).as_posix())
+        name = path.name if path.parent == folder else Path(os.path.relpath(_real(path), top)).as_posix()
+        name = nfc(name)
         if name in files:
             faults[name] = f"{name} is the name of two files, in two spellings (NFC and NFD) that look alike. Rename one of them."
         files[name] = path

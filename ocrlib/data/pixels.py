@@ -112,7 +112,7 @@ def fit_pixels(image: Image.Image, width: int, height: int, fit: str, polarity: 
     natural = max(round(image.width * height / image.height), 1)
     shown = min(natural, width) if fit == "pad" else width
     pixels = shrink(image, shown, height)
-    if natural > DISTORTED * shown or (fit == "pad" and natural > width):
+    if natural > (1.1 if fit == "pad" else DISTORTED) * width:
         cure = "load wider images, or crop them" if fit == "pad" else 'crop it to its text, load wider images, or take fit="pad"'
         remarks.append(f"too wide for {width} x {height} pixels, so its text is squeezed; {cure}")
     if shown > 1.5 * natural and has_wide_margins(pixels):

@@ -82,7 +82,7 @@ def _by_name(folder: Path, text_from: str, subfolders: bool, known: str) -> Foun
     files, faults = _named(paths, folder if subfolders else paths[0].parent)
     texts = {}
     for name, file in files.items():
-        text = texts[name] = nfc(file.stem.partition("_")[0] if text_from == "name" else file.parent.name)
+        text = texts[name] = nfc(file.stem.partition("_")[0] if text_from == "name" else file.parent.name).strip()
         if text_from == "folder" and file.parent == folder:
             faults[name] = f"{name} lies in no sub-folder of {folder}, so none gives its text. Move it into one, or out."
         elif not set(text) <= set(known) and text_from == "name" and (copy := copy_remark(text)):

@@ -171,6 +171,12 @@ def test_symbols_nobody_can_see_are_named_at_load_and_in_the_check_up(tmp_path):
         load_folder(tmp_path / "im", width=128, labels=tmp_path / "labels.csv", alphabet=Alphabet("AB"))
 
 
+def test_spaces_at_the_ends_of_names_are_no_symbols(tmp_path):
+    serial(tmp_path / " A 17 _1.png")
+    serial(tmp_path / "A 17 .png")
+    assert load_folder(tmp_path, width=128).texts == ["A 17", "A 17"]
+
+
 def test_full_width_digits_are_mentioned(tmp_path):
     serial(tmp_path / "A\uff11.png")
     with pytest.warns(UserWarning, match=r"U\+FF11 \(FULLWIDTH DIGIT ONE\) in A\uff11.png"):

@@ -12,7 +12,7 @@ import torch
 
 from ocrlib.captchas import Captchas, to_tensor
 from ocrlib.data.folders import copy_remark, list_below, list_images, read_files
-from ocrlib.data.images import ALL_SUFFIXES, remarks_on
+from ocrlib.data.images import ALL_SUFFIXES, check_options, remarks_on
 from ocrlib.data.labels import Finder, read_labels
 from ocrlib.data.pixels import FAINT, has_wide_margins, ink_side
 from ocrlib.data.symbols import name_of, nfc, symbol_remarks
@@ -48,6 +48,7 @@ def load_folder(
     """
     if text_from not in ("name", "folder") or (labels is not None and text_from == "folder"):
         raise ValueError(f'text_from={text_from!r}: "name" or, without a label file, "folder" was expected.')
+    check_options(width, height, fit, polarity, frame)
     folder = Path(folder).expanduser()
     known = alphabet.symbols if alphabet else ""
     if labels is not None:

@@ -104,10 +104,8 @@ def fit_pixels(image: Image.Image, width: int, height: int, fit: str, polarity: 
     """An image in standard mode as grey pixels (height, width) uint8, how many columns of them show it, and remarks.
 
     ``fit="stretch"`` fills the width. ``"pad"`` keeps the aspect ratio and fills up on the right with the ground's grey.
-    ``polarity`` is explained at `with_polarity`. Raises ``ValueError`` for another ``fit`` or ``polarity``.
+    ``polarity`` is explained at `with_polarity`.
     """
-    if fit not in FITS:
-        raise ValueError(f"fit={fit!r}; one of {FITS} was expected.")
     remarks = []
     natural = max(round(image.width * height / image.height), 1)
     shown = min(natural, width) if fit == "pad" else width

@@ -289,6 +289,15 @@ def test_images_of_several_widths_are_padded_on_request(tmp_path):
     assert load_folder(tmp_path, width=200).widths is None
 
 
+@pytest.mark.parametrize("wrong", [{"fit": "crop"}, {"polarity": "dark"}, {"frame": -1}, {"width": 0}, {"width": "128"}], ids=str)
+def test_wrong_arguments_are_no_fault_of_the_files(tmp_path, wrong):
+    serial(tmp_path / "A.png")
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"^{name}=|polarity=") as raised:
+        load_folder(tmp_path, **{"width": 128, **wrong})
+    assert "files in" not in str(raised.value)
+
+
 def test_widths_go_along_with_their_images():
     found = Captchas(noise(4), list("abcd"), list("abcd"), "real", "some", torch.tensor([10, 20, 30, 128]))
     assert found.subset([3, 1]).widths.tolist() == [128, 20] and found.cycle(1, 3).widths.tolist() == [128, 10, 20]

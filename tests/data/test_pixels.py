@@ -136,8 +136,8 @@ def test_fit_pad_of_an_image_that_is_too_wide():
     image = written("ABCDEFG", "black", (200, 200, 200, 255), (300, 40)).convert("L")
     pixels, shown, remarks = fit_pixels(image, 128, 32, "pad", "keep")
     assert (pixels.shape, shown) == ((32, 128), 128) and "too wide for 128 x 32 pixels" in remarks[0]
-    with pytest.raises(ValueError, match="fit='crop'; one of .*'pad'"):
-        fit_pixels(image, 128, 32, "crop", "keep")
+    with pytest.raises(ValueError, match="fit='crop' and .*'pad'"):
+        read_image(image, 128, 32, fit="crop")
 
 
 # --- margins ---------------------------------------------------------------------------------------------------------------

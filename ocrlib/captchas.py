@@ -6,7 +6,7 @@ import hashlib
 import operator
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from os.path import splitext
 from unicodedata import normalize
 
 import numpy as np
@@ -22,8 +22,8 @@ class Captchas(Dataset[tuple[Tensor, str]]):
     """Captchas as a torch data set; item ``i`` is (image (1, H, W) uint8, 0 black to 255 white; text).
 
     ``images`` (N, 1, H, W) uint8, ``texts`` and ``names`` (file names) belong together by position. ``source`` is "real" or
-    "synthetic"; ``contents`` says in a line for people what the images are. ``widths`` (N,) int64, where there are any, say
-    how many columns from the left show each image; the others are padding. Texts and names are brought into Unicode's NFC.
+    "synthetic"; ``contents`` says in a line for people what the images are. ``widths`` (N,) int64, if given, count the columns
+    from the left that show each image; the others are padding. Texts and names are brought into Unicode's NFC.
 
     Raises ``ValueError`` if the lengths differ or ``images`` has another shape or type.
     """
@@ -35,7 +35,8 @@ class Captchas(Dataset[tuple[Tensor, str]]):
             raise ValueError(f"images must be uint8 (N, 1, H, W), got {images.dtype} {tuple(images.shape)}.")
         if not len(images) == len(texts) == len(names) == (len(names) if widths is None else len(widths)):
             raise ValueError(
-                f"Each image needs one text and one name, got {len(images)} images, {len(texts)} texts, {len(names)} names."
+                f"Each image needs one text and one name (and one width, if there are any), got {len(images)} images, "
+                f"{len(texts)} texts, {len(names)} names, {'no' if widths is None else len(widths)} widths."
             )
         self.images, self.source, self.contents, self.widths = images, source, contents, widths
         self.texts, self.names = ([normalize("NFC", string) for string in strings] for strings in (texts, names))
@@ -105,7 +106,7 @@ def split(captchas: Captchas, sizes: Sequence[int], seed: int = 42) -> tuple[Cap
         raise ValueError(
             f"The sizes {asked} = {sum(sizes):,} must add up to the {len(captchas):,} captchas there are ({captchas.contents})."
         )
-    twice = [stem for stem, n in Counter(str(Path(name).with_suffix("")) for name in captchas.names).items() if n > 1]
+    twice = [stem for stem, n in Counter(splitext(name)[0] for name in captchas.names).items() if n > 1]
     if twice:
         raise ValueError(
             f"These names come more than once: {first_few(twice)}. Keep one captcha of each, or parts would overlap."

@@ -34,7 +34,7 @@ MAX_BYTES = 200_000_000  # of an unpacked archive; the published set has 9 milli
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, struct.error, EOFError, UnicodeError)
 # abcde (1).png, abcde(1).png, abcde - Copy (2).png, abcde copy 2.png, abcde (another copy).png: as file managers name copies.
 _COPY = r"copy|another copy|\d(?:st|nd|rd|th) copy|kopie|copie|copia|c\u00f3pia|\u043a\u043e\u043f\u0438\u044f"
-_COPY = re.compile(rf"(.+?) ?\(\d+\)|(.+?)(?: [-\u2013\u2014] | )\(?(?:{_COPY})\)?(?: ?\(?\d+\)?)?|copy of (.+)", re.IGNORECASE)
+_COPY = rf"copy of (.+)|(.+?)(?: [-\u2013\u2014] | )\(?(?:{_COPY})\)?(?: ?\(?\d+\)?)?|(.+?) ?\(\d+\)"
 _NAMED = 5  # faulty files spelled out in an error; the others are counted
 
 
@@ -87,15 +87,15 @@ def list_images(
     folders = [entry for entry in entries if entry.is_dir() and not _is_hidden(entry)]
     names = {file.name for file in files}
     again = {entry: n for entry in folders if (n := len(names & {inside.name for inside in _entries(entry)}))}
-    mentioned = {path.resolve() for path in known}
-    others = [entry for entry in entries if not (entry in files or entry in again or entry.resolve() in mentioned)]
+    read, mentioned = {*files, *again}, {path.resolve() for path in known}
+    others = [entry for entry in entries if entry not in read and entry.resolve() not in mentioned]
     left = sorted(entry.name + "/" * entry.is_dir() for entry in others)
     if files:
         why = "of the same names again (as the Kaggle archive does): each image was read once."
         remarks = [f"The folder {entry.name} in {folder} holds {n:,} {why}" for entry, n in again.items()]
         if left:
-            read = "PNG and JPEG files" if suffixes == SUFFIXES else "image files in the folder itself"
-            remarks.append(f"Left out of {folder}, because only {read} are read: {first_few(left)}.")
+            what = "PNG and JPEG files" if suffixes == SUFFIXES else "image files in the folder itself"
+            remarks.append(f"Left out of {folder}, because only {what} are read: {first_few(left)}.")
         return files, remarks
     filled = [entry for entry in folders if any(_is_image(inside, suffixes) for inside in _entries(entry))]
     if look_inside and len(filled) == 1:
@@ -174,7 +174,7 @@ def _is_image(entry: Path, suffixes: tuple[str, ...]) -> bool:
 
 def copy_remark(stem: str) -> str:
     """A sentence if a file's stem, or its text, looks like the name of a copy: "abcde (1)"; else an empty string."""
-    found = _COPY.fullmatch(nfc(stem))
+    found = re.fullmatch(_COPY, nfc(stem), re.IGNORECASE)
     original = found and next(filter(None, found.groups()))
     return f"It looks like the name of a copy of {original!r}. " if original else ""
 

@@ -17,7 +17,7 @@ from typing import IO, NamedTuple
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from ocrlib.data.pixels import fit_pixels, grey_of_floats, to_standard_mode
+from ocrlib.data.pixels import FITS, POLARITIES, fit_pixels, grey_of_floats, to_standard_mode
 from ocrlib.texts import first_few
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -87,8 +87,7 @@ def read_image(
     Raises ``FileNotFoundError``, ``IsADirectoryError`` or ``PermissionError`` when there is no file to read, ``BadImage``
     (a ``ValueError``) when it is no image, damaged, animated, tiny or enormous, and ``ValueError`` for wrong arguments.
     """
-    if frame is not None and (isinstance(frame, bool) or not isinstance(frame, (int, np.integer)) or frame < 0):
-        raise ValueError(f"frame={frame!r}; the number of a frame or page was expected, from 0.")
+    check_options(width, height, fit, polarity, frame)
     if isinstance(image, (str, os.PathLike)):
         name = os.fspath(image)
         opened, remarks = _open(_path(Path(image)), name, frame)
@@ -120,6 +119,15 @@ def read_images(
              for i, image in enumerate(listed)]  # fmt: skip
     pictures = [read_image(image, width, height, name=name, **options) for image, name in zip(listed, names)]
     return pictures, remarks_on(names, pictures)
+
+
+def check_options(width: int, height: int, fit: str, polarity: str, frame: int | None) -> None:
+    """Raises ``ValueError`` for arguments of `read_image` that no image can satisfy."""
+    for name, number, least in (("width", width, 1), ("height", height, 1), ("frame", 0 if frame is None else frame, 0)):
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
+            raise ValueError(f"{name}={number!r}; a whole number from {least} was expected.")
+    if fit not in FITS or polarity not in POLARITIES:
+        raise ValueError(f"fit={fit!r} and polarity={polarity!r}; one of {FITS} and one of {POLARITIES} were expected.")
 
 
 def remarks_on(names: Sequence[str], pictures: Sequence[Picture]) -> list[str]:

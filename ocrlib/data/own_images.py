@@ -12,7 +12,7 @@ import torch
 
 from ocrlib.captchas import Captchas, to_tensor
 from ocrlib.data.folders import copy_remark, list_below, list_images, read_files
-from ocrlib.data.images import ALL_SUFFIXES, remarks_on
+from ocrlib.data.images import ALL_SUFFIXES, check_options, remarks_on
 from ocrlib.data.labels import Finder, read_labels
 from ocrlib.data.pixels import FAINT, has_wide_margins, ink_side
 from ocrlib.data.symbols import name_of, nfc, symbol_remarks
@@ -48,6 +48,7 @@ def load_folder(
     """
     if text_from not in ("name", "folder") or (labels is not None and text_from == "folder"):
         raise ValueError(f'text_from={text_from!r}: "name" or, without a label file, "folder" was expected.')
+    check_options(width, height, fit, polarity, frame)
     folder = Path(folder).expanduser()
     known = alphabet.symbols if alphabet else ""
     if labels is not None:
@@ -82,7 +83,7 @@ def _by_name(folder: Path, text_from: str, subfolders: bool, known: str) -> Foun
     files, faults = _named(paths, folder if subfolders else paths[0].parent)
     texts = {}
     for name, file in files.items():
-        text = texts[name] = nfc(file.stem.partition("_")[0] if text_from == "name" else file.parent.name)
+        text = texts[name] = nfc(file.stem.partition("_")[0] if text_from == "name" else file.parent.name).strip()
         if text_from == "folder" and file.parent == folder:
             faults[name] = f"{name} lies in no sub-folder of {folder}, so none gives its text. Move it into one, or out."
         elif not set(text) <= set(known) and text_from == "name" and (copy := copy_remark(text)):
@@ -150,9 +151,10 @@ def _real(path: Path) -> Path:
 def _named(paths: Sequence[Path], folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
     """Name in NFC, relative to a folder, -> file, sorted; and faults of names that are two files'."""
     files: dict[str, Path] = {}
-    faults = {}
+    faults, top = {}, folder.resolve()
     for path in paths:
-        name = nfc(Path(os.path.relpath(_real(path), folder.resolve())).as_posix())
+        name = path.name if path.parent == folder else Path(os.path.relpath(_real(path), top)).as_posix()
+        name = nfc(name)
         if name in files:
             faults[name] = f"{name} is the name of two files, in two spellings (NFC and NFD) that look alike. Rename one of them."
         files[name] = path

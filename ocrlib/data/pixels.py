@@ -104,24 +104,22 @@ def fit_pixels(image: Image.Image, width: int, height: int, fit: str, polarity: 
     """An image in standard mode as grey pixels (height, width) uint8, how many columns of them show it, and remarks.
 
     ``fit="stretch"`` fills the width. ``"pad"`` keeps the aspect ratio and fills up on the right with the ground's grey.
-    ``polarity`` is explained at `with_polarity`. Raises ``ValueError`` for another ``fit`` or ``polarity``.
+    ``polarity`` is explained at `with_polarity`.
     """
-    if fit not in FITS:
-        raise ValueError(f"fit={fit!r}; one of {FITS} was expected.")
     remarks = []
     natural = max(round(image.width * height / image.height), 1)
     shown = min(natural, width) if fit == "pad" else width
     pixels = shrink(image, shown, height)
-    if natural > DISTORTED * shown or (fit == "pad" and natural > width):
+    if natural > (1.1 if fit == "pad" else DISTORTED) * width:
         cure = "load wider images, or crop them" if fit == "pad" else 'crop it to its text, load wider images, or take fit="pad"'
         remarks.append(f"too wide for {width} x {height} pixels, so its text is squeezed; {cure}")
-    if shown > DISTORTED * natural:
+    if shown > 1.5 * natural and has_wide_margins(pixels):
+        remarks.append("wide margins above and below (padded to a square?), so its text is squeezed; crop it to its text")
+    elif shown > DISTORTED * natural:
         cure = 'crop it to its text, or take fit="pad"'
         remarks.append(f"much narrower than {width} x {height} pixels, so it is stretched; {cure}")
     if pixels.std() < FAINT:
         remarks.append("hardly anything in it can be seen")
-    if has_wide_margins(pixels) and shown > 1.5 * natural:
-        remarks.append("wide margins above and below (padded to a square?), so its text is squeezed; crop it to its text")
     if polarity == "auto" and not ink_side(pixels):
         remarks.append('not plainly dark on light or light on dark, so left as it is; polarity="invert" turns it')
     pixels = with_polarity(pixels, polarity)

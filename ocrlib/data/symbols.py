@@ -61,6 +61,6 @@ def symbol_remarks(texts: Sequence[str], names: Sequence[str], known: str = "") 
 
     tell("Symbols that nobody can see", [symbol for symbol in where if is_unseen(symbol)])
     tell("Accents of their own, apart from their letters", [s for s in where if unicodedata.combining(s) and not is_unseen(s)])
-    tell("Full-width or half-width symbols", [symbol for symbol in where if _plain(symbol) != symbol])
+    tell("Full-width or half-width symbols", [s for s in where if _plain(s) != s and not is_unseen(s)])
     tell("Letters that look like Latin ones, which are there too", [s for s in where if _TWINS.get(s) in seen])
     return remarks

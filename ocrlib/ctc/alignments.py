@@ -1,4 +1,4 @@
-"""CTC alignments of one text: all paths that spell it, their number, their probabilities, and the gradient of the loss.
+"""CTC alignments of one text: all paths that spell it, their number, their probabilities, the best, and the loss's gradient.
 
 Every function works on one sequence. ``log_probs`` is ``(T, C)``; results have its type, so give float64 where precision
 matters. A target is a sequence of class indices without the blank. The lattice has S = 2 L + 1 rows: one for each symbol of
@@ -6,7 +6,7 @@ the target, and one for the blank before, between and after them. A path starts 
 the last two, and never moves up.
 
 Functions that take ``log_probs`` raise ``ValueError`` for another shape, and for a target with the blank or an index that is
-no class. `posterior`, `flow`, `soft_alignment` and `gradient` also raise it when no path spells the target.
+no class. `posterior`, `flow`, `soft_alignment`, `gradient` and `forced_alignment` also raise it when no path spells the target.
 
 Source of the recursions: Graves et al. 2006, "Connectionist temporal classification", section 4.1. Unlike there, `backward`
 does not include the emission of its own step, so `forward` + `backward` needs no division.
@@ -15,6 +15,7 @@ does not include the emission of its own step, so `forward` + `backward` needs n
 from collections.abc import Sequence
 from itertools import groupby
 from math import comb
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -134,6 +135,45 @@ def soft_alignment(log_probs: Tensor, target: Sequence[int], blank: int = BLANK)
 def gradient(log_probs: Tensor, target: Sequence[int], blank: int = BLANK) -> Tensor:
     """``(T, C)``: gradient of the loss -log P(target) with respect to the logits: softmax minus soft alignment."""
     return log_probs.exp() - soft_alignment(log_probs, target, blank)
+
+
+class ForcedAlignment(NamedTuple):
+    """The most probable path that spells a target: class indices ``(T,)``, int64, and the log-probability of this path alone."""
+
+    path: Tensor
+    log_prob: Tensor
+
+
+def forced_alignment(log_probs: Tensor, target: Sequence[int], blank: int = BLANK) -> ForcedAlignment:
+    """Where each symbol of the target stands, at best: the most probable of all paths that spell it.
+
+    `path_rows` of ``path.tolist()`` says which symbol each step belongs to. Of equally probable paths it takes the one that is
+    furthest at every step. Raises ``ValueError`` as the others do, and when a log-probability is not a number.
+
+    Source: the recursion of `forward` with the greatest in place of the sum (A. J. Viterbi, IEEE Trans. Inf. Theory 13, 1967).
+    """
+    emitted, allowed = _lattice(log_probs.detach(), target, blank)
+    if emitted.isnan().any():
+        raise ValueError("log_probs hold NaN: there is no best path. A network whose weights have diverged gives such values.")
+    best, sources = torch.full_like(emitted, -torch.inf), []  # best beginning of a path to each row; the row before it
+    best[0, :2] = emitted[0, :2]
+    for t in range(1, len(best)):
+        greatest, source = _last_max(best[t - 1][:, None] + allowed)
+        best[t] = greatest + emitted[t]
+        sources.append(source.tolist())
+    _checked_total(best, target)
+    ends = best[-1, -2:]
+    rows = [best.shape[1] - len(ends) + int(_last_max(ends)[1])]
+    for source in reversed(sources):
+        rows.append(source[rows[-1]])
+    path = torch.tensor(lattice_rows(target, blank), device=log_probs.device)[rows[::-1]]
+    return ForcedAlignment(path, log_probs.gather(1, path[:, None]).sum())
+
+
+def _last_max(values: Tensor) -> tuple[Tensor, Tensor]:
+    """The greatest along the first dimension, and its index: of equal ones the last."""
+    greatest, index = values.flip(0).max(0)  # of equal ones the first
+    return greatest, len(values) - 1 - index
 
 
 def _lattice(log_probs: Tensor, target: Sequence[int], blank: int) -> tuple[Tensor, Tensor]:

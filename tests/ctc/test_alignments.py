@@ -11,6 +11,7 @@ from ocrlib.ctc.alignments import (
     collapse,
     count_paths,
     flow,
+    forced_alignment,
     forward,
     gradient,
     lattice_rows,
@@ -165,7 +166,48 @@ def test_single_precision_is_kept():
     torch.testing.assert_close(-log_likelihood(log_probs, (1, 2)), torchs_loss(random_logits(6).float(), (1, 2)))
 
 
-@pytest.mark.parametrize("function", [posterior, flow, soft_alignment, gradient])
+@pytest.mark.parametrize("target, steps, blank", SPELT)
+def test_forced_alignment_is_the_most_probable_of_all_paths(target, steps, blank):
+    log_probs = random_logits(steps, seed=steps + 2).log_softmax(1)
+    found = forced_alignment(log_probs, target, blank)
+    best = max(all_paths(target, steps, blank), key=lambda path: sum_of_paths(log_probs, [path]))
+    assert tuple(found.path.tolist()) == best and found.path.dtype == torch.int64
+    torch.testing.assert_close(found.log_prob, sum_of_paths(log_probs, [best]))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_forced_alignment_of_a_long_text_is_a_path_of_it_and_none_beside_it_is_better(seed):
+    target = torch.randint(1, 4, (9,), generator=torch.Generator().manual_seed(seed)).tolist()
+    log_probs = random_logits(40, seed, classes=7).log_softmax(1)
+    path, log_prob = forced_alignment(log_probs, target)
+    assert collapse(path.tolist()) == tuple(target) and log_prob <= log_likelihood(log_probs, target)
+    beside = [(*path[:t], index, *path[t + 1 :]) for t in range(40) for index in range(7)]
+    beside = [[int(index) for index in other] for other in beside]
+    assert all(sum_of_paths(log_probs, [other]) <= log_prob + 1e-9 for other in beside if collapse(other) == tuple(target))
+
+
+def test_of_equally_probable_alignments_each_symbol_comes_as_early_as_it_can():
+    even = torch.zeros(6, 4)
+    assert forced_alignment(even, [2, 3]).path.tolist() == [2, 3, 0, 0, 0, 0]
+    assert forced_alignment(even, [2, 2]).path.tolist() == [2, 0, 2, 0, 0, 0]
+    assert forced_alignment(even, []).path.tolist() == [0] * 6
+
+
+def test_forced_alignment_of_logits_in_training_can_be_learnt_from_and_keeps_their_type():
+    log_probs = random_logits(4).float().requires_grad_()
+    found = forced_alignment(log_probs, [1, 2])
+    found.log_prob.backward()
+    assert log_probs.grad.nonzero().tolist() == [[t, index] for t, index in enumerate(found.path.tolist())]
+    assert found.log_prob.dtype == torch.float32
+    assert forced_alignment(log_probs.detach().half(), [1, 2]).log_prob.dtype == torch.float16
+
+
+def test_nan_has_no_best_path():
+    with pytest.raises(ValueError, match="log_probs hold NaN"):
+        forced_alignment(torch.tensor([[0.0, torch.nan], [0.0, 0.0]]), [1])
+
+
+@pytest.mark.parametrize("function", [posterior, flow, soft_alignment, gradient, forced_alignment])
 def test_a_target_that_no_path_spells_has_no_alignment(function):
     with pytest.raises(ValueError, match=r"No path of 3 steps .* \[1, 1, 2\], which needs 4 steps at least"):
         function(random_logits(3).log_softmax(1), [1, 1, 2])
@@ -178,3 +220,9 @@ def test_wrong_shapes_and_indices_are_refused():
         backward(torch.zeros(0, 5), [1])
     with pytest.raises(ValueError, match=r"\[1, 7\] and the blank 0 must lie in 0\.\.4"):
         forward(torch.zeros(3, 5), [1, 7])
+    with pytest.raises(ValueError, match=r"must be \(T, C\) of one sequence, got \(3, 2, 5\)"):
+        forced_alignment(torch.zeros(3, 2, 5), [1])
+    with pytest.raises(ValueError, match="holds 0, the blank's index"):
+        forced_alignment(torch.zeros(3, 5), [1, 0])
+    with pytest.raises(ValueError, match="No path of 3 steps with a probability above 0"):
+        forced_alignment(torch.tensor([[0.0, -torch.inf]] * 3), [1])

@@ -173,9 +173,10 @@ class TrainedModel(NamedTuple):
         whose last layer isn't a linear ``head``, as one from ONNX.
         """
         alphabet = alphabet if isinstance(alphabet, Alphabet) else Alphabet(alphabet)
-        network, old = copy.deepcopy(self.network), getattr(self.network, "head", None)
+        old = getattr(self.network, "head", None)
         if not isinstance(old, nn.Linear):
             raise ValueError(f"{type(self.network).__name__} has no linear head that could get other symbols.")
+        network = copy.deepcopy(self.network)
         network.head = nn.Linear(old.in_features, len(alphabet)).to(old.weight)  # its device and type
         known = "".join(symbol for symbol in alphabet.symbols if symbol in self.alphabet.symbols)
         new, rows = [0, *alphabet.encode(known)], [0, *self.alphabet.encode(known)]

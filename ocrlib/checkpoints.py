@@ -169,8 +169,8 @@ class TrainedModel(NamedTuple):
     def with_alphabet(self, alphabet: Alphabet | str) -> TrainedModel:
         """A copy for another alphabet, to go on training with `fit`: the blank and known symbols keep their weights in the head.
 
-        New symbols start with torch's own random weights, symbols that ``alphabet`` lacks are forgotten; the rest of the network
-        is copied as it is. Raises ``ValueError`` for a network whose last layer isn't a linear ``head``, as one from ONNX.
+        New symbols start with random weights; those that ``alphabet`` lacks are forgotten. Raises ``ValueError`` for a network
+        whose last layer isn't a linear ``head``, as one from ONNX.
         """
         alphabet = alphabet if isinstance(alphabet, Alphabet) else Alphabet(alphabet)
         old = getattr(self.network, "head", None)
@@ -178,10 +178,10 @@ class TrainedModel(NamedTuple):
             raise ValueError(f"{type(self.network).__name__} has no linear head that could get other symbols.")
         network = copy.deepcopy(self.network)
         network.head = nn.Linear(old.in_features, len(alphabet)).to(old.weight)  # its device and type
-        kept = [0, *(i for i, symbol in enumerate(alphabet.symbols, start=1) if symbol in self.alphabet.symbols)]
-        rows = [0, *self.alphabet.encode("".join(alphabet.symbols[i - 1] for i in kept[1:]))]
+        known = "".join(symbol for symbol in alphabet.symbols if symbol in self.alphabet.symbols)
+        new, rows = [0, *alphabet.encode(known)], [0, *self.alphabet.encode(known)]
         with torch.no_grad():
-            network.head.weight[kept], network.head.bias[kept] = old.weight[rows], old.bias[rows]
+            network.head.weight[new], network.head.bias[new] = old.weight[rows], old.bias[rows]
         return TrainedModel(network.eval(), alphabet, self.width)
 
 

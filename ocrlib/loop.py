@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from ocrlib.captchas import Captchas
 from ocrlib.checkpoints import random_states, restore_random_states
-from ocrlib.data.training_sets import Epochs, check
+from ocrlib.data.checks import Epochs, check
 from ocrlib.evaluation import History, predict
 from ocrlib.networks import parameter_count
 from ocrlib.objectives import Objective

@@ -63,10 +63,7 @@ class Alphabet:
         """
         indices = list(indices)
         if indices and not 0 <= min(indices) <= max(indices) < len(self):
-            raise ValueError(
-                f"The indices of this alphabet of {len(self.symbols)} symbols run from 0 (blank) to {len(self) - 1}, "
-                f"got {min(indices)} to {max(indices)}. Take the alphabet that the network was trained with."
-            )
+            raise ValueError(f"Indices of this alphabet run from 0 to {len(self) - 1}, got {min(indices)} to {max(indices)}.")
         return "".join(self.symbols[i - 1] for i in indices if i != self.blank)
 
     def encode_batch(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:

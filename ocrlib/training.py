@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from numbers import Integral
 from pathlib import Path
@@ -20,7 +19,7 @@ from tqdm import tqdm
 
 from ocrlib.captchas import Captchas
 from ocrlib.checkpoints import Checkpointer
-from ocrlib.data.training_sets import Epochs, as_captchas, check, check_validation
+from ocrlib.data.checks import Epochs, as_captchas, check, check_optimizer, check_validation
 from ocrlib.evaluation import History
 from ocrlib.loop import Loop
 from ocrlib.objectives import Objective
@@ -113,7 +112,7 @@ def fit(
     first, last, impatient = history.epochs, history.epochs + epochs, patience or float("inf")
     checkpointer = Checkpointer(checkpoint, loop.identity()) if checkpoint is not None else None
     state = checkpointer.load(last) if checkpointer and not fresh else None
-    _check_optimizer(model, optimizer, scheduler)
+    check_optimizer(model, optimizer, scheduler)
     if state:
         loop.restore(state)
     name = title or type(model).__name__
@@ -172,25 +171,6 @@ def fit(
     elif loop.history.spike:
         print(loop.history.spike)
     return loop.history
-
-
-def _check_optimizer(model: nn.Module, optimizer: Optimizer, scheduler: LRScheduler | None) -> None:
-    """Refuse, before training, an optimizer or a schedule that can't change the network. Raises ``ValueError``."""
-    name, own = type(model).__name__, {id(parameter): parameter for parameter in model.parameters()}
-    given = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    shared = [parameter for parameter in given if id(parameter) in own]
-    if own and not shared:
-        raise ValueError(
-            f"This optimizer holds no weight of this {name}: it was made for another network, perhaps before the network's cell "
-            f"was run again. Make it anew: {type(optimizer).__name__}(model.parameters(), ...)."
-        )
-    if not any(parameter.requires_grad for parameter in shared):
-        raise ValueError(f"No weight of this {name} can be trained: all are frozen. Set requires_grad = True on some of them.")
-    if len(shared) < len(given):
-        lost = f"{len(given) - len(shared)} of the optimizer's {len(given)} tensors are not this {name}'s and will not change"
-        warnings.warn(f"{lost}. Was a layer replaced after the optimizer was made? Then make it anew.", stacklevel=3)
-    if getattr(scheduler, "optimizer", optimizer) is not optimizer:
-        raise ValueError("The scheduler changes the learning rate of another optimizer: make it anew with this one.")
 
 
 class _DeferredInterrupt:

@@ -1,5 +1,6 @@
 """Reading in one call: whatever way images come in, the same texts with honest confidences come out."""
 
+import math
 import subprocess
 import sys
 
@@ -352,3 +353,41 @@ def test_a_centred_mean_lies_on_its_values_and_takes_what_is_there_at_the_ends()
     for window in (0, 4, -1):
         with pytest.raises(ValueError, match="odd number"):
             centred_mean([1.0, 2.0], window)
+
+
+# -- kinds of fault known from elsewhere
+
+
+@pytest.mark.parametrize("door", ["evaluate", "read", "predict"])
+def test_a_network_of_nan_is_one_and_the_same_error(door):
+    network, captchas = ToyCTC(), toy_captchas(5)
+    torch.nn.init.constant_(network.rnn.weight_hh_l0, math.nan)
+    model = TrainedModel(network.eval(), ALPHABET, 24)
+    doors = {
+        "evaluate": lambda: evaluate(network, CTC(ALPHABET), captchas),
+        "read": lambda: read(captchas, model),
+        "predict": lambda: predict(network, captchas.images),
+    }
+    with pytest.raises(FloatingPointError, match="ToyCTC gives NaN for 5 of 5 images: its weights have diverged"):
+        doors[door]()
+
+
+def test_an_empty_true_text_counts_its_edits():
+    captchas = toy_captchas(3)
+    captchas.texts = ["", "ab", ""]
+    report = score(["xyz", "ab", ""], captchas)
+    assert (report.edits, report.characters, report.cer, report.exact) == (3, 2, 1.5, 1 - 1 / 3)
+    assert report.misread == [["xyz", ""]] and math.isnan(report.mistakes[0].cer)
+    captchas.texts = ["", "", ""]
+    with pytest.raises(ValueError, match="no character error rate: all 3 texts are empty"):
+        score(["", "a", ""], captchas)
+
+
+def test_an_alphabet_of_another_size_is_refused_when_reading_and_evaluating():
+    network, captchas = ToyCTC(classes=37).eval(), toy_captchas(3)
+    for symbols in ("abc", "0123456789abcdefghijklmnopqrstuvwxyzABC"):
+        words = f"has 37 classes, but this alphabet of {len(symbols)} symbols and the blank needs {len(symbols) + 1}"
+        with pytest.raises(ValueError, match=words):
+            read(captchas, TrainedModel(network, Alphabet(symbols), 24))
+        with pytest.raises(ValueError, match=words):
+            evaluate(network, CTC(Alphabet(symbols)), captchas)

@@ -1,4 +1,4 @@
-"""Variants of the networks: with fewer channels, strides in place of pools, fewer steps, the original CRNN's layers; what they cost."""
+"""Variants of the networks: fewer channels, strides in place of pools, fewer steps, the original CRNN's layers; their FLOPs."""
 
 import copy
 import functools

@@ -1,4 +1,4 @@
-"""The images that `ocrlib.fit` is given, to train on, to test on and to choose by: refused before training where they can't work."""
+"""What `ocrlib.fit` is given: images to train on, to test on and to choose by, and an optimizer. What can't work is refused."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable
 
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Subset
 
 from ocrlib.captchas import Captchas
@@ -43,3 +45,22 @@ def check_validation(validation: Captchas, test: Epochs) -> None:
         )
     if shared:
         warnings.warn(f"{shared} of the {len(validation)} validation images are test images too: draw them apart.", stacklevel=3)
+
+
+def check_optimizer(model: nn.Module, optimizer: Optimizer, scheduler: LRScheduler | None) -> None:
+    """Refuse, before training, an optimizer or a schedule that can't change the network. Raises ``ValueError``."""
+    name, own = type(model).__name__, {id(parameter): parameter for parameter in model.parameters()}
+    given = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    shared = [parameter for parameter in given if id(parameter) in own]
+    if own and not shared:
+        raise ValueError(
+            f"This optimizer holds no weight of this {name}: it was made for another network, perhaps before the network's cell "
+            f"was run again. Make it anew: {type(optimizer).__name__}(model.parameters(), ...)."
+        )
+    if not any(parameter.requires_grad for parameter in shared):
+        raise ValueError(f"No weight of this {name} can be trained: all are frozen. Set requires_grad = True on some of them.")
+    if len(shared) < len(given):
+        lost = f"{len(given) - len(shared)} of the optimizer's {len(given)} tensors are not this {name}'s and will not change"
+        warnings.warn(f"{lost}. Was a layer replaced after the optimizer was made? Then make it anew.", stacklevel=3)
+    if getattr(scheduler, "optimizer", optimizer) is not optimizer:
+        raise ValueError("The scheduler changes the learning rate of another optimizer: make it anew with this one.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from base64 import b64decode
 from collections.abc import Iterable, Sequence
 from io import BytesIO
@@ -14,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.image import AxesImage
-from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 from torch import Tensor
@@ -23,7 +21,7 @@ from tqdm import tqdm
 from ocrlib.captchas import Captchas
 from ocrlib.evaluation import History, Report, centred_mean
 from ocrlib.runtime import in_ipython
-from ocrlib.synthetic.fonts import fallback_fonts, typed_width
+from ocrlib.synthetic.fonts import texts_as_they_stand, typed_width
 from ocrlib.texts import align
 
 # Okabe and Ito's colours: told apart with any kind of colour blindness.
@@ -62,19 +60,8 @@ class Figure(MatplotlibFigure):
         self.alt = alt
 
     def draw(self, renderer: RendererBase) -> None:
-        """Draw with every text as it stands: ``$`` begins no formula, and a font is found for what DejaVu lacks.
-
-        A warning names scripts that no font on this machine has.
-        """
-        for ax in self.axes:
-            ax.get_xticklabels(), ax.get_yticklabels()  # makes matplotlib write them: else it would while it draws
-        texts = self.findobj(Text)
-        for text in texts:
-            text.set_parse_math(r"\mathdefault" in text.get_text())  # matplotlib's own, of a logarithmic axis
-            if fonts := fallback_fonts(text.get_text()):
-                text.set_fontfamily([*text.get_fontfamily(), *fonts])
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing")  # matplotlib's, one a symbol
+        """Draw with every text as it stands (see `ocrlib.synthetic.fonts`)."""
+        with texts_as_they_stand(self):
             super().draw(renderer)
 
     def bundle(self, png: bytes | None = None) -> tuple[dict[str, bytes | str], dict[str, dict[str, str]]]:

@@ -1,15 +1,35 @@
-"""Fonts for scripts that DejaVu lacks, among those that matplotlib finds on this machine."""
+"""Texts of any script in figures: fonts for what DejaVu lacks, among those that matplotlib finds on this machine."""
 
 import functools
 import unicodedata
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from matplotlib import font_manager
+from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
+from matplotlib.text import Text
 
 MONO, SANS = "DejaVu Sans Mono", "DejaVu Sans"  # which come with matplotlib
 OURS = frozenset({MONO, SANS})
+
+
+@contextmanager
+def texts_as_they_stand(figure: Figure) -> Iterator[None]:
+    """In it, ``figure`` is drawn with its texts as they are: ``$`` begins no formula, and each symbol gets a font that has it.
+
+    A warning names scripts that no font on this machine has.
+    """
+    for ax in figure.axes:
+        ax.get_xticklabels(), ax.get_yticklabels()  # makes matplotlib write them: else it would while it draws
+    for text in figure.findobj(Text):
+        text.set_parse_math(r"\mathdefault" in text.get_text())  # matplotlib's own, of a logarithmic axis
+        if fonts := fallback_fonts(text.get_text()):
+            text.set_fontfamily([*text.get_fontfamily(), *fonts])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # matplotlib's, one a symbol
+        yield
 
 
 @functools.lru_cache(maxsize=4096)

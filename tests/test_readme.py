@@ -41,7 +41,7 @@ def test_the_figures_are_those_the_notebook_printed(key):
     assert (cer_here, edits_here, exact_here) == (cer, f"{edits}, {interval}", exact)
 
 
-def test_the_figures_of_the_fast_recipe_are_those_of_notebook_09():
+def test_the_figures_of_the_fast_recipe_are_those_of_notebook_10():
     said = printed("10_fast_training")
     mean, worst = re.search(r"mean CER ([\d.]+), worst ([\d.]+)", said).groups()
     seconds = re.search(r"median training time ([\d.]+) s", said).group(1)

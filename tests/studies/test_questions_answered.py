@@ -84,7 +84,7 @@ def test_what_goes_wrong_with_ten_steps(reported):
     wrong = Counter(edit.true for read, true in mistakes for edit in edit_operations(read, true) if edit.true)
     beside, elsewhere = missed_shares(mistakes, texts, len(found))
     m, every = wrong["m"] / symbols["m"] / len(found), wrong.total() / symbols.total() / len(found)
-    said = f"of {beside:.1%} of such pairs one is missed, of the symbols beside no equal {elsewhere:.1%}"
+    said = f"one symbol is missed in {beside:.1%} of such pairs; of all other symbols {elsewhere:.1%} are missed"
     assert said.replace("%", " %") in ANSWERS["6"]
     assert f"`m` is wrong in {m:.1%} of its places, all symbols in {every:.1%}".replace("%", " %") in ANSWERS["6"]
 

@@ -7,7 +7,6 @@ import operator
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from os.path import splitext
-from unicodedata import normalize
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, random_split
 
-from ocrlib.texts import first_few
+from ocrlib.texts import first_few, nfc
 
 
 class Captchas(Dataset[tuple[Tensor, str]]):
@@ -39,7 +38,7 @@ class Captchas(Dataset[tuple[Tensor, str]]):
                 f"{len(texts)} texts, {len(names)} names, {'no' if widths is None else len(widths)} widths."
             )
         self.images, self.source, self.contents, self.widths = images, source, contents, widths
-        self.texts, self.names = ([normalize("NFC", string) for string in strings] for strings in (texts, names))
+        self.texts, self.names = (list(map(nfc, strings)) for strings in (texts, names))
 
     def __len__(self) -> int:
         return len(self.texts)

@@ -8,8 +8,10 @@ import pickle
 import random
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -159,12 +161,20 @@ class Checkpointer:
         self.saved = time.perf_counter()
 
 
-class TrainedModel(NamedTuple):
-    """A network in evaluation mode, the alphabet of its classes, and the width in pixels of the images it was trained on."""
+@dataclass(frozen=True)
+class TrainedModel:
+    """A network in evaluation mode, the alphabet of its classes, and the width in pixels of the images it was trained on.
+
+    ``fit`` says how images were brought to this width: "stretch" or "pad". ``network, alphabet, width = model`` goes too.
+    """
 
     network: Network
     alphabet: Alphabet
     width: int
+    fit: str = "stretch"
+
+    def __iter__(self) -> Iterator[Network | Alphabet | int]:
+        return iter((self.network, self.alphabet, self.width))
 
     def with_alphabet(self, alphabet: Alphabet | str) -> TrainedModel:
         """A copy for another alphabet, to go on training with `fit`: the blank and known symbols keep their weights in the head.
@@ -182,11 +192,13 @@ class TrainedModel(NamedTuple):
         new, rows = [0, *alphabet.encode(known)], [0, *self.alphabet.encode(known)]
         with torch.no_grad():
             network.head.weight[new], network.head.bias[new] = old.weight[rows], old.bias[rows]
-        return TrainedModel(network.eval(), alphabet, self.width)
+        return TrainedModel(network.eval(), alphabet, self.width, self.fit)
 
 
-def save_model(path: str | Path, network: Network, alphabet: Alphabet, width: int) -> None:
+def save_model(path: str | Path, network: Network, alphabet: Alphabet, width: int, fit: str = "stretch") -> None:
     """Write ``network`` to a file that `load_model` reads: float16 weights, two bytes a parameter; float32 where those overflow.
+
+    Give ``fit="pad"`` for one trained on padded images (`ocrlib.data.own_images.load_folder`): `read` then pads too.
 
     Raises ``ValueError`` for a network that is not one of `ocrlib.networks`, or that doesn't fit the alphabet, and
     ``OSError`` when the file can't be written.
@@ -202,7 +214,7 @@ def save_model(path: str | Path, network: Network, alphabet: Alphabet, width: in
         made_again = {name: tensor.shape for name, tensor in type(network)(classes=classes).state_dict().items()}
     if {name: tensor.shape for name, tensor in weights.items()} != made_again:
         raise ValueError(f"The layers of this {kind} were changed, so load_model could not make it again; save its state_dict().")
-    save_checkpoint(path, {"network": kind, "symbols": alphabet.symbols, "width": int(width), "weights": weights})
+    save_checkpoint(path, {"network": kind, "symbols": alphabet.symbols, "width": int(width), "fit": fit, "weights": weights})
 
 
 def _halved(tensor: torch.Tensor) -> torch.Tensor:
@@ -223,13 +235,13 @@ def load_model(path: str | Path) -> TrainedModel:
     if not isinstance(kind, type) or not issubclass(kind, Network):
         reason = f"it has no {wrong[0]}" if wrong else f"it names no network of ocrlib ({state['network']!r})"
         raise CheckpointError(f"{path} is not a trained model: {reason}. Give load_model a file that save_model wrote.")
-    alphabet = Alphabet(state["symbols"])
+    alphabet = Alphabet(list(state["symbols"]))  # as they are: files of an earlier version may hold others than NFC's
     network = kind(classes=len(alphabet))
     try:
         network.load_state_dict({name: torch.as_tensor(tensor) for name, tensor in state["weights"].items()})
     except RuntimeError as error:
         raise CheckpointError(f"The weights in {path} don't fit {state['network']}: {error}") from error
-    return TrainedModel(network.eval(), alphabet, state["width"])
+    return TrainedModel(network.eval(), alphabet, state["width"], state.get("fit", "stretch"))
 
 
 def load_pretrained() -> TrainedModel:

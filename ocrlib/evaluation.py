@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
@@ -16,13 +15,14 @@ import numpy as np
 import torch
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
+from torch.utils.data import Subset
 
-from ocrlib.captchas import Captchas, to_tensor
+from ocrlib.captchas import Captchas
 from ocrlib.checkpoints import TrainedModel
-from ocrlib.data.images import Readable, read_images
-from ocrlib.data.pixels import with_polarity
-from ocrlib.networks import HEIGHT
+from ocrlib.data.checks import as_captchas
+from ocrlib.data.images import Readable, as_pixels
 from ocrlib.objectives import Objective, objective_of
+from ocrlib.texts import nfc
 
 if TYPE_CHECKING:
     from ocrlib.ctc.places import DetailedText
@@ -163,16 +163,18 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 64, check: bool 
     return logits
 
 
-def evaluate(model: nn.Module, objective: Objective, captchas: Captchas, batch_size: int = 64) -> Report:
-    """Read every image of ``captchas`` and compare with its text.
+def evaluate(model: nn.Module, objective: Objective, captchas: Captchas | Subset, batch_size: int = 64) -> Report:
+    """Read every image of ``captchas``, or of a torch ``Subset`` of some, and compare with its text.
 
     Raises ``ValueError`` when there is no image, ``FloatingPointError`` when a logit is not a number.
     """
     if len(captchas) == 0:
         raise ValueError("Nothing to evaluate: the data set holds no image.")
-    texts = []
-    for images in captchas.images.split(batch_size):  # with thousands of classes, the logits of all images would fill the memory
-        texts += objective.decode(predict(model, images, batch_size))
+    captchas, texts = as_captchas(captchas), []
+    # A batch at a time: with thousands of classes, the logits of all images would fill the memory.
+    for images, widths in zip(captchas.images.split(batch_size), captchas.true_widths().split(batch_size)):
+        logits = predict(model, images, batch_size)
+        texts += objective.decode(objective.without_padding(logits, model, widths, images.shape[3]))
     return score(texts, captchas)
 
 
@@ -183,6 +185,7 @@ def score(predicted: Sequence[str], captchas: Captchas) -> Report:
     """
     if not len(predicted) == len(captchas) > 0:
         raise ValueError(f"Each image needs one reading, got {len(predicted)} readings for {len(captchas)} images.")
+    predicted = list(map(nfc, predicted))
     distances = [Levenshtein.distance(text, true) for text, true in zip(predicted, captchas.texts)]
     mistakes = [
         Mistake(captchas.images[i].cpu(), captchas.names[i], predicted[i], true, distances[i] / (len(true) or math.nan))
@@ -222,8 +225,8 @@ def read(
 
     ``images`` are files, pictures, a mixture of both, one alone, captchas, or a uint8 tensor ``(N, 1, 32, W)``. Files and
     pictures are brought to the size that ``model`` was trained on (see `load_model`), with options as of
-    `ocrlib.data.images.read_image`. A confidence is the sum over all paths for CTC and the product over all positions for
-    cross-entropy; a network can be sure and wrong.
+    `ocrlib.data.images.read_image`; ``fit`` is the model's own by default. A confidence is the sum over all paths for CTC and
+    the product over all positions for cross-entropy; a network can be sure and wrong.
 
     ``allowed="0123456789"`` reads no other symbols, ``pattern=r"[A-Z]{2}\\d{3,5}"`` only texts that match as a whole, ``words``
     only texts of a list. Confidences are then given that the text is an allowed one: see `ocrlib.ctc.constraints.Constrained`.
@@ -238,13 +241,14 @@ def read(
     reader, found = objective_of(model.network, model.alphabet), []
     if not (allowed is pattern is words is None):
         reader = import_module("ocrlib.ctc.constraints").Constrained(reader, allowed, pattern, words)
-    pixels, sizes = _load(images, model.width, **options)
+    pixels, sizes = as_pixels(images, model.width, **{"fit": model.fit, **options})
     for batch in pixels.split(batch_size) if len(pixels) else ():
         logits = predict(model.network, batch, batch_size).cpu()  # (T, n, C), of these images only: see `evaluate`
+        parts = sizes[len(found) : len(found) + len(batch)]
+        logits = reader.without_padding(logits, model.network, torch.tensor([shown for shown, _ in parts]), model.width)
         texts = reader.decode(logits)
         texts = list(map(Text, texts, reader.confidence(logits, texts).tolist()))
         if details:
-            parts = sizes[len(found) : len(found) + len(texts)]
             texts = import_module("ocrlib.ctc.places").detailed(texts, logits, reader, model.network, model.width, parts)
         found += texts
     return found
@@ -252,30 +256,7 @@ def read(
 
 def as_tensor(images: Readable | Iterable[Readable] | Captchas | Tensor, width: int, **options: object) -> Tensor:
     """The images as a uint8 tensor ``(N, 1, 32, width)``; options as `ocrlib.data.images.read_image`. Raises as `read` does."""
-    return _load(images, width, **options)[0]
-
-
-def _load(
-    images: Readable | Iterable[Readable] | Captchas | Tensor, width: int, **options: object
-) -> tuple[Tensor, list[tuple[int, tuple[int, int]]]]:
-    """`as_tensor`, and of each image how many columns show it, and the original's (width, height)."""
-    if isinstance(images, Captchas):
-        images = images.images
-    if isinstance(images, Tensor):
-        if images.dtype != torch.uint8 or images.ndim != 4 or tuple(images.shape[1:]) != (1, HEIGHT, width):
-            raise ValueError(
-                f"This network reads uint8 images (N, 1, {HEIGHT}, {width}), got {images.dtype} {tuple(images.shape)}. "
-                f"Load them with load_captchas(width={width}), or give files or pictures: those are resized."
-            )
-        if (polarity := options.get("polarity", "keep")) != "keep":
-            images = to_tensor([with_polarity(image[0].cpu().numpy(), polarity) for image in images])
-        return images, [(width, (width, HEIGHT))] * len(images)
-    pictures, remarks = read_images(images, width, HEIGHT, **options)
-    for remark in remarks:
-        warnings.warn(remark, stacklevel=3)
-    found = [picture.pixels for picture in pictures]
-    pixels = to_tensor(found) if found else torch.empty(0, 1, HEIGHT, width, dtype=torch.uint8)
-    return pixels, [(picture.shown, picture.size) for picture in pictures]
+    return as_pixels(images, width, **options)[0]
 
 
 def moving_average(values: Sequence[float], window: int) -> np.ndarray:

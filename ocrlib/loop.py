@@ -17,10 +17,13 @@ from torch.utils.data import DataLoader
 
 from ocrlib.captchas import Captchas
 from ocrlib.checkpoints import random_states, restore_random_states
-from ocrlib.data.checks import Epochs, check
+from ocrlib.data.checks import Epochs, check, describe_callable, describe_groups, describe_images
 from ocrlib.evaluation import History, predict
 from ocrlib.networks import parameter_count
 from ocrlib.objectives import Objective
+
+# Images (N, 1, H, W) uint8, targets (N, L) and target_lengths (N,), and on the CPU the widths (N,) that show something.
+OnDevice = tuple[Tensor, tuple[Tensor, Tensor], Tensor]
 
 
 def shuffled_order(n: int) -> Tensor:
@@ -56,7 +59,7 @@ class Loop:
     def __post_init__(self) -> None:
         self.best: dict[str, Any] | None = None  # epoch and weights of the lowest validation loss
         self.validated = len(self.history.validation_loss)  # epochs before this call, which choose nothing in it
-        self.validation_set: tuple[Tensor, tuple[Tensor, Tensor]] | None = None  # images and targets, on the device
+        self.validation_set: OnDevice | None = None
         self.plateau = isinstance(self.scheduler, ReduceLROnPlateau)
         for group in self.optimizer.param_groups if self.plateau else ():
             group.setdefault("initial_lr", group["lr"])  # as other schedules do; it is a part of the run's identity
@@ -78,6 +81,7 @@ class Loop:
         chosen = self.target_order[batch]
         with self._precision():
             logits = self.model(images)  # (T, N, C)
+        logits = self.objective.without_padding(logits, self.model, self.widths[self.order[batch]], images.shape[3])
         loss = self.objective.loss(logits, self.targets[chosen], self.target_lengths[chosen])
         self.optimizer.zero_grad()
         loss.backward()
@@ -98,11 +102,10 @@ class Loop:
 
     def end_epoch(self) -> None:
         """Measure the test loss, and that of validation images, keep the best weights, and close the epoch."""
-        self.history.test_loss.append(self._loss_on(self.test_images, self.test_targets))
+        self.history.test_loss.append(self._loss_on(*self.test_set))
         if self.validation is not None:
             if self.validation_set is None:
-                targets = self.objective.prepare(self.validation.texts, self.device)
-                self.validation_set = self.validation.images.to(self.device), targets
+                self.validation_set = self._on_device(self.validation)
             self.history.validation_loss.append(self._loss_on(*self.validation_set))
             if self.keep_best and self.waited == 0:
                 weights = {name: value.cpu().clone() for name, value in self.model.state_dict().items()}
@@ -134,18 +137,18 @@ class Loop:
             "network": f"{type(self.model).__name__}, {parameter_count(self.model):,} parameters, layers {layers}",
             "objective": repr(self.objective),
             "optimizer": _describe(self.optimizer, self.optimizer.defaults),
-            "parameter groups": _describe_groups(self.optimizer, scheduled=self.scheduler is not None),
+            "parameter groups": describe_groups(self.optimizer, scheduled=self.scheduler is not None),
             "schedule": _describe(self.scheduler, self._fixed_schedule()) if self.scheduler else "none",
             "batch size": str(self.batch_size),
             "gradient clipping": str(self.clip_norm),
-            "augmentation": _describe_callable(self.augment) if self.augment else "none",
-            "training images": _describe_images(self.train),
-            "test images": _describe_images(self.test),
+            "augmentation": describe_callable(self.augment) if self.augment else "none",
+            "training images": describe_images(self.train),
+            "test images": describe_images(self.test),
             "seed": str(torch.initial_seed()),
             "training before this call": f"{self.history.epochs} epochs, {self.history.digest()}",
         }
         if self.validation is not None:
-            identity["validation images"] = _describe_images(self.validation) + (", best weights kept" if self.keep_best else "")
+            identity["validation images"] = describe_images(self.validation) + (", best weights kept" if self.keep_best else "")
         return identity if self.autocast is None else {**identity, "precision": str(self.autocast)}
 
     def state(self) -> dict[str, Any]:
@@ -184,20 +187,22 @@ class Loop:
             if callable(given[name]):
                 check(name, captchas, self.model, self.objective, self.batch_size)
         if self.loaded != (train, test):
-            self.images = train.images.to(self.device)  # (N, 1, H, W) uint8
-            self.targets, self.target_lengths = self.objective.prepare(train.texts, self.device)  # (N, L), (N,)
-            self.test_images = test.images.to(self.device)
-            self.test_targets = self.objective.prepare(test.texts, self.device)
+            self.images, (self.targets, self.target_lengths), self.widths = self._on_device(train)
+            self.test_set = self._on_device(test)
             self.losses = torch.zeros(-(-len(train) // self.batch_size), device=self.device)  # the last batch may be smaller
             self.loaded = train, test
         self.order = shuffled_order(len(train)) if order is None else order
         self.device_order, self.target_order = self.order.to(self.device), self.order.to(self.targets.device)
         self.elapsed, self.resumed = 0.0, time.perf_counter()
 
+    def _on_device(self, captchas: Captchas) -> OnDevice:
+        return captchas.images.to(self.device), self.objective.prepare(captchas.texts, self.device), captchas.true_widths()
+
     @torch.no_grad()
-    def _loss_on(self, images: Tensor, targets: tuple[Tensor, Tensor]) -> float:
+    def _loss_on(self, images: Tensor, targets: tuple[Tensor, Tensor], widths: Tensor) -> float:
         with self._precision():
             logits = predict(self.model, images, check=False)  # a loss that isn't a number is the loop's business
+        logits = self.objective.without_padding(logits, self.model, widths, images.shape[3])
         return float(self.objective.loss(logits, *targets))
 
     def _fixed_schedule(self) -> dict[str, Any]:
@@ -216,31 +221,5 @@ class Loop:
         return self.elapsed + time.perf_counter() - self.resumed
 
 
-def _describe_groups(optimizer: Optimizer, scheduled: bool) -> str:
-    """The optimizer's parameter groups, with the settings in which each differs from its defaults.
-
-    A schedule's own entries are left out, and what it changes as it goes: its description has the rates that it began with.
-    """
-    described = []
-    for group in optimizer.param_groups:
-        driven = {"params", "param_names", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum"}
-        driven |= ({"lr"} if scheduled else set()) | ({"momentum", "betas"} if "max_momentum" in group else set())
-        own = {key: value for key, value in group.items() if key not in driven and value != optimizer.defaults.get(key)}
-        described.append(", ".join([f"{len(group['params'])} tensors", *(f"{key}={value}" for key, value in own.items())]))
-    return "; ".join(described)
-
-
 def _describe(thing: object, settings: dict[str, Any]) -> str:
     return f"{type(thing).__name__}({', '.join(f'{key}={value}' for key, value in settings.items())})"
-
-
-def _describe_callable(thing: object) -> str:
-    """A function's name, or an object's own description; its type where that would hold an address in memory."""
-    described = repr(thing) if type(thing).__repr__ is not object.__repr__ else type(thing).__name__
-    return getattr(thing, "__qualname__", described)
-
-
-def _describe_images(images: Epochs) -> str:
-    if isinstance(images, Captchas):
-        return f"{len(images)} images, {images.fingerprint()}"
-    return f"from {_describe_callable(images)}"

@@ -99,6 +99,14 @@ class Network(nn.Module):
         return first + apart * torch.arange(self.steps(width), dtype=torch.float64)
 
 
+def input_lengths(model: nn.Module, widths: Tensor, width: int, steps: int) -> Tensor:
+    """``(N,)`` int64: how many of T = ``steps`` belong to the first ``widths`` ``(N,)`` columns of images ``width`` wide."""
+    lengths = -(-steps * widths // width)
+    if isinstance(model, Network):  # which knows them exactly, unless it takes means of its steps
+        lengths = torch.minimum(lengths, torch.tensor([model.steps(shown) for shown in widths.tolist()]))
+    return lengths.clamp(min=1)
+
+
 def axes(layer: nn.Conv2d | nn.MaxPool2d) -> list[tuple[int, int, int]]:
     """(kernel, stride, padding) of a layer along height and width, in its inputs."""
     settings = layer.kernel_size, layer.stride, layer.padding  # of a pool, one number for both axes

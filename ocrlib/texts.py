@@ -5,16 +5,22 @@ from __future__ import annotations
 import string
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from unicodedata import normalize
 
 import torch
 from torch import Tensor
 
 
+def nfc(text: str) -> str:
+    """The text with each letter and its accents as one symbol where Unicode has one (NFC): macOS writes names otherwise."""
+    return normalize("NFC", text)
+
+
 class Alphabet:
     """The symbols a network can read, numbered from 1; index 0 is CTC's blank.
 
-    The default has 36 symbols (digits, then lower-case letters), so a network has 37 classes. ``symbols`` is a string, or a list
-    of single characters.
+    The default has 36 symbols (digits, then lower-case letters), so a network has 37 classes. ``symbols`` is a string, which is
+    brought into Unicode's NFC, or a list of single characters.
 
     Raises ``ValueError`` for an empty alphabet, a symbol that stands twice, or anything but characters in a fixed order.
     """
@@ -22,6 +28,7 @@ class Alphabet:
     blank: int = 0
 
     def __init__(self, symbols: str | Sequence[str] = string.digits + string.ascii_lowercase) -> None:
+        symbols = nfc(symbols) if isinstance(symbols, str) else symbols
         if isinstance(symbols, (set, frozenset)) or not all(isinstance(s, str) and len(s) == 1 for s in symbols):
             raise ValueError(f"An alphabet is a string, or a list of single characters in a fixed order; got {symbols!r}.")
         symbols = "".join(symbols)

@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from numbers import Integral
 from pathlib import Path
 from types import FrameType
 
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 from ocrlib.captchas import Captchas
 from ocrlib.checkpoints import Checkpointer
-from ocrlib.data.checks import Epochs, as_captchas, check, check_optimizer, check_validation
+from ocrlib.data.checks import Epochs, check_optimizer, checked
 from ocrlib.evaluation import History
 from ocrlib.loop import Loop
 from ocrlib.objectives import Objective
@@ -94,18 +93,7 @@ def fit(
     Raises ``ValueError`` for arguments that can't work, ``CheckpointError`` for a checkpoint of another run, and
     ``DivergedError`` when a loss or a weight is no longer finite (unless ``stop_when_diverged=False``).
     """
-    for name, number in {"epochs": epochs, "batch_size": batch_size, "patience": 1 if patience is None else patience}.items():
-        if not isinstance(number, Integral) or isinstance(number, bool) or number < 1:
-            raise ValueError(f"{name}={number!r}: ask for a whole number, at least one.")
-    if validation is None and (keep_best or patience is not None):
-        raise ValueError("keep_best and patience choose an epoch, which needs images of their own: give validation=captchas.")
-    train, test, validation = map(as_captchas, (train, test, validation))
-    for name, captchas in {"train": train, "test": test}.items():
-        if not callable(captchas):  # what a function gives is checked when its epoch begins
-            check(name, captchas, model, objective, batch_size)
-    if validation is not None:
-        check("validation", validation, model, objective, batch_size)
-        check_validation(validation, test)
+    train, test, validation = checked(model, objective, train, test, validation, epochs, batch_size, patience, keep_best)
     history = history.copy() if history else History()
     how = optimizer, batch_size, scheduler, clip_norm, augment, autocast
     loop = Loop(model, objective, train, test, *how, history, validation, keep_best)

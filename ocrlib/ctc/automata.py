@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from unicodedata import normalize
 
 import numpy as np
 
-from ocrlib.texts import Alphabet
+from ocrlib.texts import Alphabet, nfc
 
 try:  # Python's own parser of patterns, so that they mean here what they mean in `re`
     from re import _constants as sre  # from Python 3.11
@@ -106,7 +105,7 @@ def from_pattern(pattern: str, alphabet: Alphabet, allowed: Iterable[int] | None
     of the alphabet matches; and for one that needs more than ``MOST_STATES`` states.
     """
     try:
-        pattern = normalize("NFC", pattern)
+        pattern = nfc(pattern)
         re.compile(pattern)
         tree = _parser.parse(pattern)
     except (re.error, TypeError, OverflowError) as error:

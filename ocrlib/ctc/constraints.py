@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from unicodedata import normalize
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from torch.nn import functional as F
 from ocrlib.ctc.automata import Automaton, from_pattern, from_words
 from ocrlib.ctc.decoding import prefix_beam_search
 from ocrlib.objectives import CTC, Objective
-from ocrlib.texts import first_few
+from ocrlib.texts import first_few, nfc
 
 BEAM = 32
 MOST_AT_ONCE = 2_000_000  # values of a time step: more are computed a few images at a time
@@ -122,6 +121,7 @@ class Constrained:
         if isinstance(words, str):
             raise ValueError(f"words={words!r} is one text; give a list: words=[{words!r}].")
         self.objective, self.alphabet, self.merges = objective, objective.alphabet, isinstance(objective, CTC)
+        self.without_padding = objective.without_padding
         self.automaton, self.words = None, {}
         self.classes = list(range(1, len(self.alphabet))) if allowed is None else self._classes(allowed)
         if pattern is not None:
@@ -209,7 +209,7 @@ def _strings(name: str, given: Iterable[str]) -> list[str]:
     given = list(given) if isinstance(given, Iterable) else [given]
     if wrong := [repr(one) for one in given if not isinstance(one, str)]:
         raise ValueError(f"{name} must hold strings, got {first_few(wrong)}.")
-    return [normalize("NFC", one) for one in given]
+    return [nfc(one) for one in given]
 
 
 def _sums(values: np.ndarray, begin: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from numbers import Integral
 
 from torch import nn
 from torch.optim import Optimizer
@@ -21,6 +22,25 @@ def as_captchas(images: Epochs | Subset) -> Epochs:
     return as_captchas(images.dataset).subset(images.indices) if isinstance(images, Subset) else images
 
 
+def checked(
+    model: nn.Module, objective: Objective, train: Epochs, test: Epochs, validation: Captchas | None, epochs: int,
+    batch_size: int, patience: int | None, keep_best: bool,
+) -> tuple[Epochs, Epochs, Captchas | None]:  # fmt: skip
+    """The images that `ocrlib.fit` is given, each as captchas. Raises ``ValueError`` for what can't work."""
+    for name, number in {"epochs": epochs, "batch_size": batch_size, "patience": 1 if patience is None else patience}.items():
+        if not isinstance(number, Integral) or isinstance(number, bool) or number < 1:
+            raise ValueError(f"{name}={number!r}: ask for a whole number, at least one.")
+    if validation is None and (keep_best or patience is not None):
+        raise ValueError("keep_best and patience choose an epoch, which needs images of their own: give validation=captchas.")
+    train, test, validation = map(as_captchas, (train, test, validation))
+    for name, captchas in {"train": train, "test": test, "validation": validation}.items():
+        if captchas is not None and not callable(captchas):  # what a function gives is checked when its epoch begins
+            check(name, captchas, model, objective, batch_size)
+    if validation is not None:
+        check_validation(validation, test)
+    return train, test, validation
+
+
 def check(name: str, captchas: Captchas, model: nn.Module, objective: Objective, batch_size: int) -> None:
     """Refuse a "train" or "test" set, before training, that can't work. Raises ``ValueError``."""
     if not isinstance(captchas, Captchas):
@@ -29,7 +49,7 @@ def check(name: str, captchas: Captchas, model: nn.Module, objective: Objective,
         raise ValueError(f"The {name} set holds no image; split the data so that it has at least one.")
     if name == "train" and not 1 <= batch_size <= len(captchas):
         raise ValueError(f"batch_size={batch_size}: it must be between 1 and the {len(captchas)} training images.")
-    objective.check(model, captchas.images.shape[-1], captchas.texts)
+    objective.check(model, captchas.images.shape[-1], captchas.texts, captchas.widths)
 
 
 def check_validation(validation: Captchas, test: Epochs) -> None:
@@ -64,3 +84,30 @@ def check_optimizer(model: nn.Module, optimizer: Optimizer, scheduler: LRSchedul
         warnings.warn(f"{lost}. Was a layer replaced after the optimizer was made? Then make it anew.", stacklevel=3)
     if getattr(scheduler, "optimizer", optimizer) is not optimizer:
         raise ValueError("The scheduler changes the learning rate of another optimizer: make it anew with this one.")
+
+
+def describe_groups(optimizer: Optimizer, scheduled: bool) -> str:
+    """The optimizer's parameter groups, with the settings in which each differs from its defaults.
+
+    A schedule's own entries are left out, and what it changes as it goes: its description has the rates that it began with.
+    """
+    described = []
+    for group in optimizer.param_groups:
+        driven = {"params", "param_names", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum"}
+        driven |= ({"lr"} if scheduled else set()) | ({"momentum", "betas"} if "max_momentum" in group else set())
+        own = {key: value for key, value in group.items() if key not in driven and value != optimizer.defaults.get(key)}
+        described.append(", ".join([f"{len(group['params'])} tensors", *(f"{key}={value}" for key, value in own.items())]))
+    return "; ".join(described)
+
+
+def describe_callable(thing: object) -> str:
+    """A function's name, or an object's own description; its type where that would hold an address in memory."""
+    described = repr(thing) if type(thing).__repr__ is not object.__repr__ else type(thing).__name__
+    return getattr(thing, "__qualname__", described)
+
+
+def describe_images(images: Epochs) -> str:
+    """Their number and fingerprint, or the function that gives them."""
+    if isinstance(images, Captchas):
+        return f"{len(images)} images, {images.fingerprint()}"
+    return f"from {describe_callable(images)}"

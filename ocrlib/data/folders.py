@@ -26,8 +26,7 @@ from torch import Tensor
 
 from ocrlib.captchas import to_tensor
 from ocrlib.data.images import ALL_SUFFIXES, SUFFIXES, Picture, read_image, remarks_on
-from ocrlib.data.symbols import nfc
-from ocrlib.texts import Alphabet, first_few
+from ocrlib.texts import Alphabet, first_few, nfc
 
 ARCHIVE_SUFFIXES = (".zip", ".tar.gz", ".tgz")
 MAX_BYTES = 200_000_000  # of an unpacked archive; the published set has 9 million

@@ -10,14 +10,20 @@ import hashlib
 import io
 import os
 import threading
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image, ImageFile, UnidentifiedImageError
+from torch import Tensor
 
-from ocrlib.data.pixels import FITS, POLARITIES, fit_pixels, grey_of_floats, to_standard_mode
+from ocrlib.captchas import Captchas, to_tensor
+from ocrlib.data.checks import as_captchas
+from ocrlib.data.pixels import FITS, POLARITIES, fit_pixels, grey_of_floats, to_standard_mode, with_polarity
+from ocrlib.networks import HEIGHT
 from ocrlib.texts import first_few
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -119,6 +125,33 @@ def read_images(
              for i, image in enumerate(listed)]  # fmt: skip
     pictures = [read_image(image, width, height, name=name, **options) for image, name in zip(listed, names)]
     return pictures, remarks_on(names, pictures)
+
+
+def as_pixels(
+    images: Readable | Iterable[Readable] | Captchas | Tensor, width: int, **options: object
+) -> tuple[Tensor, list[tuple[int, tuple[int, int]]]]:
+    """What `ocrlib.read` takes as uint8 ``(N, 1, 32, width)``; of each image how many columns show it, and (width, height).
+
+    Raises as `read_image` does, and ``ValueError`` for captchas and tensors of another size, which are not resized.
+    """
+    captchas = as_captchas(images)
+    images = captchas.images if isinstance(captchas, Captchas) else images
+    if isinstance(images, Tensor):
+        if images.dtype != torch.uint8 or images.ndim != 4 or tuple(images.shape[1:]) != (1, HEIGHT, width):
+            raise ValueError(
+                f"This network reads uint8 images (N, 1, {HEIGHT}, {width}), got {images.dtype} {tuple(images.shape)}. "
+                f"Load them with load_captchas(width={width}), or give files or pictures: those are resized."
+            )
+        if (polarity := options.get("polarity", "keep")) != "keep":
+            images = to_tensor([with_polarity(image[0].cpu().numpy(), polarity) for image in images])
+        widths = captchas.true_widths().tolist() if isinstance(captchas, Captchas) else [width] * len(images)
+        return images, [(shown, (shown, HEIGHT)) for shown in widths]
+    pictures, remarks = read_images(images, width, HEIGHT, **options)
+    for remark in remarks:
+        warnings.warn(remark, stacklevel=3)
+    found = [picture.pixels for picture in pictures]
+    pixels = to_tensor(found) if found else torch.empty(0, 1, HEIGHT, width, dtype=torch.uint8)
+    return pixels, [(picture.shown, picture.size) for picture in pictures]
 
 
 def check_options(width: int, height: int, fit: str, polarity: str, frame: int | None) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ocrlib.data.images import ALL_SUFFIXES
-from ocrlib.data.symbols import nfc
+from ocrlib.texts import nfc
 
 FILE_COLUMNS = {"file", "filename", "file_name", "filepath", "file_path", "path", "name", "image", "image_name", "image_path",
                 "image_file", "img", "img_name", "img_path", "imgpath", "imagepath", "imagename"}  # fmt: skip

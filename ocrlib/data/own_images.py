@@ -15,10 +15,10 @@ from ocrlib.data.folders import copy_remark, list_below, list_images, read_files
 from ocrlib.data.images import ALL_SUFFIXES, check_options, remarks_on
 from ocrlib.data.labels import Finder, read_labels
 from ocrlib.data.pixels import FAINT, has_wide_margins, ink_side
-from ocrlib.data.symbols import name_of, nfc, symbol_remarks
+from ocrlib.data.symbols import name_of, symbol_remarks
 from ocrlib.networks import HEIGHT, Network
 from ocrlib.objectives import objective_of
-from ocrlib.texts import Alphabet, first_few
+from ocrlib.texts import Alphabet, first_few, nfc
 
 RARE = 10  # a symbol that occurs less often will hardly be learnt
 
@@ -180,7 +180,8 @@ def check_up(captchas: Captchas, network: type[Network] | Callable[..., Network]
     model = network if isinstance(network, Network) or not callable(network) else network(classes=len(alphabet))
     if not isinstance(model, Network):
         raise ValueError(f"A network of ocrlib.networks (ColumnCNN, or one made with it) was expected, got {network!r}.")
-    found = objective_of(model, alphabet).misfits(model, captchas.images.shape[3], texts)
+    misfit = objective_of(model, alphabet).misfit(model, captchas.images.shape[3], texts, captchas.widths)
+    found = [misfit] if misfit else []
     counts = Counter("".join(texts))
     if rare := [f"{name_of(symbol)} ({counts[symbol]})" for symbol in alphabet.symbols if counts[symbol] < RARE]:
         found.append(f"Symbols that occur fewer than {RARE} times: {first_few(rare)}. Add images of them.")

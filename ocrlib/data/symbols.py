@@ -19,11 +19,6 @@ _TWINS |= dict(zip("\u0391\u0392\u0395\u0397\u0399\u039a\u039c\u039d\u039f\u03a1
 _SPELLED = 10  # symbols named in a remark; the others are counted
 
 
-def nfc(text: str) -> str:
-    """The text with each letter and its accents as one symbol where Unicode has one (NFC): macOS writes names otherwise."""
-    return unicodedata.normalize("NFC", text)
-
-
 def is_unseen(symbol: str) -> bool:
     """Whether it leaves no mark on paper, the plain space excepted, or stands for bytes that could not be read."""
     return not symbol.isprintable() or ord(symbol) in _IGNORABLE or ord(symbol) == _REPLACEMENT

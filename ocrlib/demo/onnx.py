@@ -29,7 +29,8 @@ def export_onnx(path: str | Path, model: TrainedModel) -> None:
     _module("onnxscript")
     onnx, network = _module("onnx"), copy.deepcopy(model.network).cpu().eval()
     narrowest = next((width for width in range(1, model.width) if network.steps(width)), model.width)
-    facts = dict(zip(KEYS, (model.alphabet.symbols, str(model.width), network.objective))) | {"narrowest": str(narrowest)}
+    facts = dict(zip(KEYS, (model.alphabet.symbols, str(model.width), network.objective)))
+    facts |= {"narrowest": str(narrowest), "fit": model.fit}
     graph = _graph(network, model.width)
     onnx.helper.set_model_props(graph, facts)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +93,7 @@ def load_onnx(path: str | Path) -> TrainedModel:
         raise ValueError(f"{path} says nothing about {', '.join(missing)}; give load_onnx a file that export_onnx wrote.")
     symbols, width, objective = (facts[key] for key in KEYS)
     network = OnnxNetwork(session, objective, int(facts.get("narrowest", 1)))  # files of an earlier version have a fixed width
-    return TrainedModel(network, Alphabet(symbols), int(width))
+    return TrainedModel(network, Alphabet(list(symbols)), int(width), facts.get("fit", "stretch"))
 
 
 def _module(name: str) -> ModuleType:

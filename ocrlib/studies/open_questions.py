@@ -81,7 +81,7 @@ def train_variant(network: str, seed: int, scale: float, width: int | None = Non
 class UncheckedCTC(CTC):
     """CTC that accepts texts that need more steps than there are: they have a loss of 0 and are misread."""
 
-    def _check_steps(self, model: Network, width: int, texts: list[str]) -> None:
+    def misfit(self, *given: object) -> None:
         """Accept all texts."""
 
 

@@ -25,7 +25,8 @@ from ocrlib.captchas import Captchas
 from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import Report
 from ocrlib.experiments import EXPERIMENTS, REPORTED_SEED, REPORTED_SPLIT, checkpoint_files, run
-from ocrlib.runtime import arithmetic, describe_device, pick_budget, pick_device, runs_folder, versions
+from ocrlib.processor import cpuinfo, is_portable
+from ocrlib.runtime import describe_device, fast_dtype, pick_budget, pick_device, runs_folder, versions
 
 SEEDS = (REPORTED_SEED, 1, 2, 3, 4)  # of training, in the studies that repeat the reported recipes
 Figures = Mapping[str, Any]  # the results of a run by name: numbers, texts, lists and dicts, as JSON can hold them
@@ -90,6 +91,15 @@ def run_figures(report: Report, *without: str) -> dict[str, Any]:
         "arithmetic": arithmetic(),
     }
     return {name: value for name, value in figures.items() if name not in without}
+
+
+def arithmetic() -> str:
+    """What the last bits depend on beside the versions: "portable" (see `ocrlib.processor`), or the processor and its
+    instructions; and the type that is computed in."""
+    device = pick_device()
+    portable = device.type == "cpu" and is_portable()
+    how = ["portable"] if portable else [cpuinfo("model name"), torch.backends.cpu.get_cpu_capability()]
+    return ", ".join(filter(None, [*how, str(fast_dtype(device) or torch.float32)]))
 
 
 def checkpoint_of_run(name: str, captchas: Captchas) -> Path:

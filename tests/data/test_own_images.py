@@ -102,7 +102,7 @@ def test_a_check_up_finds_nothing_wrong_with_good_images():
 
 def test_a_check_up_says_what_to_mend():
     few = check_up(captchas(["abcd", "dcbab", "e"]), CECRNN)
-    assert any("reads exactly 5 symbols, the texts have 1 to 5" in line for line in few)
+    assert any("CECRNN has 5 steps at width 128, but 'abcd' has 4 symbols. Take CTC for texts of varying" in line for line in few)
     assert any("fewer than 10 times: a (" in line for line in few) and any("3 images are few" in line for line in few)
     images = noise(120)
     images[3], images[5] = images[4], 200
@@ -110,7 +110,7 @@ def test_a_check_up_says_what_to_mend():
     assert any("same picture under several texts: a3 = a4" in line for line in strange)
     assert any("1 pictures come more than once" in line for line in strange) and any("5.png" in line for line in strange)
     long = check_up(captchas(["aabbccddee"] * 120), ModifiedCRNN)
-    assert any("'aabbccddee' needs 15 steps, ModifiedCRNN has 7 at width 128" in line for line in long)
+    assert any("= 15 steps for 'aabbccddee', but ModifiedCRNN has 7 at width 128. Take wider images" in line for line in long)
 
 
 def test_a_check_up_takes_a_network_too_and_says_what_else_is_none():

@@ -1,6 +1,7 @@
 """ONNX files: the logits and texts of the network in torch, and errors that say what to do."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def test_width_and_batch_are_free_for_ctc_and_the_texts_are_torchs(tmp_path, net
     loaded = load_onnx(tmp_path / "m.onnx")
     for wide, n in ((width - 16, 1), (width, 3), (width + 50, 65)):
         images = torch.randint(0, 256, (n, 1, 32, wide), dtype=torch.uint8)
-        ours, theirs = (read(images, each._replace(width=wide)) for each in (model, loaded))
+        ours, theirs = (read(images, replace(each, width=wide)) for each in (model, loaded))
         assert [text.text for text in ours] == [text.text for text in theirs] and any(text.text for text in ours)
 
 
@@ -51,7 +52,7 @@ def test_a_free_width_reads_as_torch_does_at_three_widths(pretrained):
     model, loaded = load_pretrained(), load_onnx(pretrained)
     for width in (80, 96, 128):
         images = load_captchas(width=width, source="synthetic").images[:60]
-        ours, theirs = (read(images, each._replace(width=width)) for each in (model, loaded))
+        ours, theirs = (read(images, replace(each, width=width)) for each in (model, loaded))
         assert [text.text for text in ours] == [text.text for text in theirs] and sum(len(text.text) for text in ours) > 200
 
 

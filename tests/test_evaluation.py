@@ -391,3 +391,8 @@ def test_an_alphabet_of_another_size_is_refused_when_reading_and_evaluating():
             read(captchas, TrainedModel(network, Alphabet(symbols), 24))
         with pytest.raises(ValueError, match=words):
             evaluate(network, CTC(Alphabet(symbols)), captchas)
+
+
+def test_a_reading_in_another_spelling_of_an_accent_is_no_mistake():
+    captchas = Captchas(torch.zeros(1, 1, 32, 24, dtype=torch.uint8), ["caf\u00e9"], ["a.png"], "real", "one")
+    assert score(["cafe\u0301"], captchas).edits == 0 and score(["cafe"], captchas).edits == 1

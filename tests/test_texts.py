@@ -117,3 +117,9 @@ def test_an_alphabet_without_an_order_or_of_anything_but_characters_is_refused(s
 def test_indices_outside_the_alphabet_are_refused(indices):
     with pytest.raises(ValueError, match="Indices of this alphabet run from 0 to 3, got"):
         Alphabet("abc").decode(indices)
+
+
+def test_an_alphabet_in_two_spellings_of_an_accent_is_one():
+    spelled = "e\u0301\u00fc"  # e and its accent apart, as macOS writes them
+    assert Alphabet(spelled) == Alphabet("\u00e9\u00fc") and Alphabet(spelled).encode("\u00fc\u00e9") == [2, 1]
+    assert Alphabet(list("e\u0301")).symbols == "e\u0301"  # a list is what it is

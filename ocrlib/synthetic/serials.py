@@ -44,7 +44,8 @@ def make_serials(
 ) -> None:
     """Write ``n`` labels as PNG files into ``folder``. A file's name is its text and a number.
 
-    ``tight`` is explained at `draw_serial`. With ``labels``, the path of a CSV file to write, a file's name is only a number, and the CSV file holds the texts.
+    ``tight`` is explained at `draw_serial`. With ``labels``, the path of a CSV file to write, a file's name is only a number, and
+    the CSV file holds the texts.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -56,6 +56,13 @@ def test_steps_in_the_padding_are_not_decoded():
     assert read(captchas, model)[0].confidence == pytest.approx(short[0].confidence, rel=1e-12)
 
 
+def test_wrong_options_are_refused_for_captchas_too():
+    with pytest.raises(ValueError, match="polarity='dark'"):
+        read(padded(), TrainedModel(GreyReader(), ABC, 24), polarity="dark")
+    with pytest.raises(TypeError, match="polarty"):
+        read(padded(), TrainedModel(GreyReader(), ABC, 24), polarty="auto")
+
+
 def test_a_subset_is_evaluated_and_read_with_its_widths():
     part, network = Subset(padded(), [1]), GreyReader()
     report = evaluate(network, CTC(ABC), part)

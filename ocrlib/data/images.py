@@ -29,6 +29,7 @@ from ocrlib.texts import first_few
 SUFFIXES = (".png", ".jpg", ".jpeg")
 ALL_SUFFIXES = (*SUFFIXES, ".webp", ".gif", ".bmp", ".tif", ".tiff", ".jfif", ".mpo")
 MIN_SIDE = 8  # pixels; nobody can read five symbols in less
+MAX_SIDE = 4096  # pixels to resize to, and frames; more is mistyped
 MAX_PIXELS = 4_000_000  # a captcha has 10,000; a small file can claim billions
 
 # Pillow goes by the content, not by the name. With this list it won't run Ghostscript on a renamed PostScript file.
@@ -142,6 +143,7 @@ def as_pixels(
                 f"This network reads uint8 images (N, 1, {HEIGHT}, {width}), got {images.dtype} {tuple(images.shape)}. "
                 f"Load them with load_captchas(width={width}), or give files or pictures: those are resized."
             )
+        check_options(width, HEIGHT, **options)
         if (polarity := options.get("polarity", "keep")) != "keep":
             images = to_tensor([with_polarity(image[0].cpu().numpy(), polarity) for image in images])
         widths = captchas.true_widths().tolist() if isinstance(captchas, Captchas) else [width] * len(images)
@@ -154,11 +156,11 @@ def as_pixels(
     return pixels, [(picture.shown, picture.size) for picture in pictures]
 
 
-def check_options(width: int, height: int, fit: str, polarity: str, frame: int | None) -> None:
+def check_options(width: int, height: int, fit: str = "stretch", polarity: str = "keep", frame: int | None = None) -> None:
     """Raises ``ValueError`` for arguments of `read_image` that no image can satisfy."""
     for name, number, least in (("width", width, 1), ("height", height, 1), ("frame", 0 if frame is None else frame, 0)):
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
-            raise ValueError(f"{name}={number!r}; a whole number from {least} was expected.")
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not least <= number <= MAX_SIDE:
+            raise ValueError(f"{name}={number!r}; a whole number from {least} to {MAX_SIDE} was expected.")
     if fit not in FITS or polarity not in POLARITIES:
         raise ValueError(f"fit={fit!r} and polarity={polarity!r}; one of {FITS} and one of {POLARITIES} were expected.")
 

@@ -306,7 +306,7 @@ def test_the_first_page_of_a_tiff_is_read():
 
 @pytest.mark.parametrize("frame", [-1, 1.5, True, "0"])
 def test_a_frame_that_is_no_number(frame):
-    with pytest.raises(ValueError, match="frame=.*; a whole number from 0 was expected"):
+    with pytest.raises(ValueError, match="frame=.*; a whole number from 0 to 4096 was expected"):
         read_image(png_bytes(), 100, 32, frame=frame)
 
 

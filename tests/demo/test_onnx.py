@@ -77,11 +77,12 @@ def test_an_export_leaves_the_network_as_it_was_and_makes_the_folder(tmp_path):
     network.head.weight.requires_grad_(False)
     before = [(module, module.training) for module in network.modules()]
     weights = {name: value.clone() for name, value in network.state_dict().items()}
-    export_onnx(tmp_path / "new" / "folder" / "m.onnx", TrainedModel(network, Alphabet("abc"), 96))
+    export_onnx(tmp_path / "new" / "folder" / "m.onnx", TrainedModel(network, Alphabet("abc"), 96, "pad"))
     assert before == [(module, module.training) for module in network.modules()]
     assert all(weights[name].equal(value) for name, value in network.state_dict().items())
     assert [p.requires_grad for p in network.head.parameters()] == [False, True]
-    assert load_onnx(tmp_path / "new" / "folder" / "m.onnx").alphabet.symbols == "abc"
+    loaded = load_onnx(tmp_path / "new" / "folder" / "m.onnx")
+    assert (loaded.alphabet.symbols, loaded.fit) == ("abc", "pad")
 
 
 def test_an_export_leaves_the_network_on_its_device(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from pathlib import Path
 from ocrlib.checkpoints import PRETRAINED
 from ocrlib.data.loading import load_captchas
 from ocrlib.runtime import pick_budget
-from ocrlib.studies import cross_validation, ctc_vs_ce, open_questions, reproduction, synthetic_to_real
+from ocrlib.studies import cross_validation, ctc_vs_ce, keras_example, open_questions, peers, reproduction, synthetic_to_real
 from ocrlib.studies.pretraining import pretrain, trained_file
 from ocrlib.studies.records import data_fingerprint, read_records, record_runs, run_recipe
 from ocrlib.studies.repetitions import check_repetition, repeat
@@ -33,6 +33,8 @@ STUDIES = {
     "remedies": (open_questions.try_remedy, open_questions.REMEDY_JOBS, open_questions.REMEDY_JOBS[0]),
     "synthetic_to_real": (synthetic_to_real.transfer, synthetic_to_real.JOBS, synthetic_to_real.SMOKE_JOB),
     "pretrained": (pretrain, [{}], {}),
+    "keras_example": (keras_example.train_example, keras_example.JOBS, keras_example.JOBS[0]),
+    "peers": (peers.read_with, peers.JOBS, {"reader": peers.OURS}),
 }
 
 
@@ -59,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.study == "pretrained":
         return record_or_repeat(path)
     refuse_other_data(path)
+    if options.study == "peers":
+        recorded = [record.arguments for record in read_records(path)]
+        jobs = peers.available([job for job in jobs if job not in recorded])
     # Spawned, not forked: the copy of a process whose torch already has threads can hang.
     with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:
         record_runs(path, jobs, function, pool, options.threads)

@@ -38,6 +38,8 @@ RUNS = {
     "remedies": "ocrlib.studies.open_questions:try_remedy",
     "synthetic_to_real": "ocrlib.studies.synthetic_to_real:transfer",
     "pretrained": "ocrlib.studies.pretraining:pretrain",
+    "peers": "ocrlib.studies.peers:read_with",
+    "keras_example": "ocrlib.studies.keras_example:train_example",
 }
 _ONE_AT_A_TIME = threading.RLock()  # threads share torch's random state and thread count: their runs would mix
 

@@ -37,14 +37,14 @@ def test_a_step_sees_its_columns_of_the_image(model):
 def test_initial_weights_are_those_of_keras(model):
     for layer, inputs in ((model.convolutions[0], 9), (model.convolutions[3], 288)):
         assert float(layer.weight.detach().std()) == pytest.approx((2 / inputs) ** 0.5, rel=0.1) and not layer.bias.any()
-    assert float(model.dense.weight.abs().max()) == pytest.approx((6 / (768 + 64)) ** 0.5, rel=0.001)
+    assert float(model.dense.weight.detach().abs().max()) == pytest.approx((6 / (768 + 64)) ** 0.5, rel=0.001)
     for lstm in model.lstms:
         units = lstm.hidden_size
         for end in ("l0", "l0_reverse"):
             recurrent = getattr(lstm, f"weight_hh_{end}")
             torch.testing.assert_close(recurrent.T @ recurrent, torch.eye(units), atol=1e-5, rtol=0)
             limit = (6 / (lstm.input_size + 4 * units)) ** 0.5
-            assert float(getattr(lstm, f"weight_ih_{end}").abs().max()) == pytest.approx(limit, rel=0.001)
+            assert float(getattr(lstm, f"weight_ih_{end}").detach().abs().max()) == pytest.approx(limit, rel=0.001)
             gates = getattr(lstm, f"bias_ih_{end}").view(4, units)
             assert gates.unique(dim=1).flatten().tolist() == [0, 1, 0, 0], "one for the forget gate"
             other = getattr(lstm, f"bias_hh_{end}")

@@ -15,7 +15,7 @@ from ocrlib.captchas import Captchas, split
 from ocrlib.checkpoints import CheckpointError, TrainedModel, load_model, save_model
 from ocrlib.evaluation import History, Mistake, Report, Text, evaluate, read
 from ocrlib.experiments import EXPERIMENTS, Experiment, run
-from ocrlib.networks import CECRNN, CRNN, ColumnCNN, ModifiedCRNN, flops_per_image, parameter_count
+from ocrlib.networks import CECRNN, CRNN, ColumnCNN, ModifiedCRNN, parameter_count
 from ocrlib.objectives import CTC, CrossEntropy, ctc_route
 from ocrlib.runtime import (
     Budget,
@@ -43,6 +43,7 @@ _ELSEWHERE = {
     "studies.records": ("Record", "read_records", "record_runs", "run_recipe"),
     "studies.repetitions": ("repeat",),
     "studies.speed": ("Race", "peak_flops", "race"),
+    "studies.variants": ("flops_per_image",),
     "synthetic.generator": ("SyntheticCaptchas", "random_text", "render_captcha"),
 }  # fmt: skip
 

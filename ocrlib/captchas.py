@@ -6,7 +6,7 @@ import hashlib
 import operator
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from os.path import splitext
 
 import numpy as np
 import torch
@@ -14,27 +14,31 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, random_split
 
-from ocrlib.texts import first_few
+from ocrlib.texts import first_few, nfc
 
 
 class Captchas(Dataset[tuple[Tensor, str]]):
     """Captchas as a torch data set; item ``i`` is (image (1, H, W) uint8, 0 black to 255 white; text).
 
     ``images`` (N, 1, H, W) uint8, ``texts`` and ``names`` (file names) belong together by position. ``source`` is "real" or
-    "synthetic"; ``contents`` says in a line for people what the images are.
+    "synthetic"; ``contents`` says in a line for people what the images are. ``widths`` (N,) int64, if given, count the columns
+    from the left that show each image; the others are padding. Texts and names are brought into Unicode's NFC.
 
     Raises ``ValueError`` if the lengths differ or ``images`` has another shape or type.
     """
 
-    def __init__(self, images: Tensor, texts: Sequence[str], names: Sequence[str], source: str, contents: str) -> None:
+    def __init__(
+        self, images: Tensor, texts: Sequence[str], names: Sequence[str], source: str, contents: str, widths: Tensor | None = None
+    ) -> None:
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 1:
             raise ValueError(f"images must be uint8 (N, 1, H, W), got {images.dtype} {tuple(images.shape)}.")
-        if not len(images) == len(texts) == len(names):
+        if not len(images) == len(texts) == len(names) == (len(names) if widths is None else len(widths)):
             raise ValueError(
-                f"Each image needs one text and one name, got {len(images)} images, {len(texts)} texts, {len(names)} names."
+                f"Each image needs one text and one name (and one width, if there are any), got {len(images)} images, "
+                f"{len(texts)} texts, {len(names)} names, {'no' if widths is None else len(widths)} widths."
             )
-        self.images, self.texts, self.names = images, list(texts), list(names)
-        self.source, self.contents = source, contents
+        self.images, self.source, self.contents, self.widths = images, source, contents, widths
+        self.texts, self.names = (list(map(nfc, strings)) for strings in (texts, names))
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -57,7 +61,8 @@ class Captchas(Dataset[tuple[Tensor, str]]):
             raise IndexError(f"There are {len(self):,} captchas, so positions run from 0 to {len(self) - 1}; got {outside[:3]}.")
         contents = self.contents if self.contents.startswith("a part of ") else f"a part of {self.contents}"
         texts, names = [self.texts[i] for i in chosen], [self.names[i] for i in chosen]
-        return Captchas(self.images[chosen], texts, names, self.source, contents)
+        widths = None if self.widths is None else self.widths[chosen]
+        return Captchas(self.images[chosen], texts, names, self.source, contents, widths)
 
     def cycle(self, number: int, size: int) -> Captchas:
         """The ``size`` images of epoch ``number`` (from 0), taken in order; after the last image comes the first again."""
@@ -71,11 +76,17 @@ class Captchas(Dataset[tuple[Tensor, str]]):
             sizes = [f"{captchas.images.shape[3]} x {captchas.images.shape[2]}" for captchas in (self, other)]
             raise ValueError(f"Images of {sizes[0]} and of {sizes[1]} pixels can't be joined; load them at one size.")
         images, contents = torch.cat([self.images, other.images]), f"{self.contents}, and {len(other):,} {other.contents}"
-        return Captchas(images, self.texts + other.texts, self.names + other.names, self.source, contents)
+        widths = None if self.widths is other.widths is None else torch.cat([part.true_widths() for part in (self, other)])
+        return Captchas(images, self.texts + other.texts, self.names + other.names, self.source, contents, widths)
+
+    def true_widths(self) -> Tensor:
+        """How many columns show each image, ``(N,)`` int64: all of them where there is no padding."""
+        return torch.full((len(self),), self.images.shape[3]) if self.widths is None else self.widths
 
     def fingerprint(self) -> str:
-        """16 hex digits of the SHA-256 of shape, pixels and texts, in order: equal only for the same data."""
-        digest = hashlib.sha256(repr((tuple(self.images.shape), self.texts)).encode())
+        """16 hex digits of the SHA-256 of shape, pixels, texts and widths, in order: equal only for the same data."""
+        padding = () if self.widths is None else (self.widths.tolist(),)
+        digest = hashlib.sha256(repr((tuple(self.images.shape), self.texts, *padding)).encode())
         digest.update(self.images.cpu().contiguous().numpy())
         return digest.hexdigest()[:16]
 
@@ -94,7 +105,7 @@ def split(captchas: Captchas, sizes: Sequence[int], seed: int = 42) -> tuple[Cap
         raise ValueError(
             f"The sizes {asked} = {sum(sizes):,} must add up to the {len(captchas):,} captchas there are ({captchas.contents})."
         )
-    twice = [stem for stem, n in Counter(Path(name).stem for name in captchas.names).items() if n > 1]
+    twice = [stem for stem, n in Counter(splitext(name)[0] for name in captchas.names).items() if n > 1]
     if twice:
         raise ValueError(
             f"These names come more than once: {first_few(twice)}. Keep one captcha of each, or parts would overlap."

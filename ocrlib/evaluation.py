@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
 from itertools import accumulate, pairwise
 from statistics import median
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
+from torch.utils.data import Subset
 
-from ocrlib.captchas import Captchas, shrink, to_tensor
+from ocrlib.captchas import Captchas
 from ocrlib.checkpoints import TrainedModel
-from ocrlib.data.images import MIN_SIDE, read_image, to_standard_mode
-from ocrlib.networks import HEIGHT
+from ocrlib.data.checks import as_captchas
+from ocrlib.data.images import Readable, as_pixels
 from ocrlib.objectives import Objective, objective_of
+from ocrlib.texts import nfc
+
+if TYPE_CHECKING:
+    from ocrlib.ctc.places import DetailedText
 
 # A spike is so many times the median, which forgives an earlier one, and so many nats a symbol above it: a loss near zero can
 # double and cost nothing. In two trainings of ModifiedCRNN the edits had about doubled at 1.65 times, and not at 1.3 times.
@@ -29,7 +34,7 @@ SPIKE_TIMES, SPIKE_ABOVE = 1.5, 0.1
 
 @dataclass
 class History:
-    """Train loss of each step, test loss, steps and seconds of each finished epoch.
+    """Train loss of each step, test loss, steps and seconds of each finished epoch, and validation loss if there was one.
 
     The last entries of ``train_loss`` may belong to an epoch that was stopped before its end. ``seconds`` are wall
     seconds of the epoch's steps and its test loss.
@@ -39,6 +44,7 @@ class History:
     test_loss: list[float] = field(default_factory=list)
     steps_per_epoch: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
 
     @property
     def epochs(self) -> int:
@@ -134,47 +140,61 @@ def binomial_interval(successes: int, trials: int, confidence: float = 0.95) -> 
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: Tensor, batch_size: int = 64) -> Tensor:
-    """Logits ``(T, N, C)``, on the model's device, of uint8 images ``(N, 1, H, W)``. Each layer's mode stays as it was."""
+def predict(model: nn.Module, images: Tensor, batch_size: int = 64, check: bool = True) -> Tensor:
+    """Logits ``(T, N, C)``, on the model's device, of uint8 images ``(N, 1, H, W)``. Each layer's mode stays as it was.
+
+    Raises ``FloatingPointError`` when a logit is not a number, unless ``check`` is False.
+    """
     device = next(model.parameters()).device
     training = [module for module in model.modules() if module.training]
     if training:  # else it is left out: it would take a tenth of the time in which one image is read
         model.eval()
     try:
-        return torch.cat([model(batch.to(device).float()) for batch in images.split(batch_size)], dim=1)
+        logits = torch.cat([model(batch.to(device).float()) for batch in images.split(batch_size)], dim=1)
     finally:
         for module in training:
             module.training = True
+    broken = int(logits.isnan().any(2).any(0).sum()) if check else 0
+    if broken:
+        raise FloatingPointError(
+            f"{type(model).__name__} gives NaN for {broken} of {len(images)} images: its weights have diverged. "
+            "Go back to the last checkpoint, and train on with a lower learning rate or a clip_norm."
+        )
+    return logits
 
 
-def evaluate(model: nn.Module, objective: Objective, captchas: Captchas, batch_size: int = 64) -> Report:
-    """Read every image of ``captchas`` and compare with its text.
+def evaluate(model: nn.Module, objective: Objective, captchas: Captchas | Subset, batch_size: int = 64) -> Report:
+    """Read every image of ``captchas``, or of a torch ``Subset`` of some, and compare with its text.
 
     Raises ``ValueError`` when there is no image, ``FloatingPointError`` when a logit is not a number.
     """
     if len(captchas) == 0:
         raise ValueError("Nothing to evaluate: the data set holds no image.")
-    logits = predict(model, captchas.images, batch_size)
-    broken = int(logits.isnan().any(2).any(0).sum())
-    if broken:
-        raise FloatingPointError(
-            f"{type(model).__name__} gives NaN for {broken} of {len(captchas)} images: its weights have diverged. "
-            "Go back to the last checkpoint, and train on with a lower learning rate or a clip_norm."
-        )
-    return score(objective.decode(logits), captchas)
+    captchas, texts = as_captchas(captchas), []
+    # A batch at a time: with thousands of classes, the logits of all images would fill the memory.
+    for images, widths in zip(captchas.images.split(batch_size), captchas.true_widths().split(batch_size)):
+        logits = predict(model, images, batch_size)
+        texts += objective.decode(objective.without_padding(logits, model, widths, images.shape[3]))
+    return score(texts, captchas)
 
 
 def score(predicted: Sequence[str], captchas: Captchas) -> Report:
-    """Compare what was read, a text for each of ``captchas``, with their texts. Raises ``ValueError`` for another number."""
+    """Compare what was read, a text for each of ``captchas``, with their texts. A reading where nothing stands counts its edits.
+
+    Raises ``ValueError`` for another number of readings than images, or where no text has a character.
+    """
     if not len(predicted) == len(captchas) > 0:
         raise ValueError(f"Each image needs one reading, got {len(predicted)} readings for {len(captchas)} images.")
+    predicted = list(map(nfc, predicted))
     distances = [Levenshtein.distance(text, true) for text, true in zip(predicted, captchas.texts)]
     mistakes = [
-        Mistake(captchas.images[i].cpu(), captchas.names[i], predicted[i], true, distances[i] / len(true))
+        Mistake(captchas.images[i].cpu(), captchas.names[i], predicted[i], true, distances[i] / (len(true) or math.nan))
         for i, true in enumerate(captchas.texts)
         if distances[i]
     ]
     edits, characters = sum(distances), sum(map(len, captchas.texts))
+    if not characters:
+        raise ValueError(f"There is no character error rate: all {len(captchas)} texts are empty.")
     return Report(
         cer=float(np.float32(edits) / np.float32(characters)),
         edits=edits,
@@ -184,9 +204,6 @@ def score(predicted: Sequence[str], captchas: Captchas) -> Report:
         interval=binomial_interval(edits, characters),
         mistakes=mistakes,
     )
-
-
-Readable = str | os.PathLike[str] | Image.Image  # a file's path, or a picture
 
 
 class Text(NamedTuple):
@@ -199,50 +216,47 @@ class Text(NamedTuple):
         return f"{self.text} ({self.confidence:.1%})"
 
 
-def read(images: Readable | Iterable[Readable] | Captchas | Tensor, model: TrainedModel, batch_size: int = 64) -> list[Text]:
+def read(
+    images: Readable | Iterable[Readable] | Captchas | Tensor, model: TrainedModel, batch_size: int = 64, *,
+    allowed: Iterable[str] | None = None, pattern: str | None = None, words: Iterable[str] | None = None,
+    details: bool = False, **options: object,
+) -> list[Text] | list[DetailedText]:  # fmt: skip
     """The text in each image, with its confidence, in their order.
 
     ``images`` are files, pictures, a mixture of both, one alone, captchas, or a uint8 tensor ``(N, 1, 32, W)``. Files and
-    pictures are brought to the size that ``model`` was trained on (see `load_model`). A confidence is the sum over all
-    paths for CTC and the product over all positions for cross-entropy; a network can be sure and wrong.
+    pictures are brought to the size that ``model`` was trained on (see `load_model`), with options as of
+    `ocrlib.data.images.read_image`; ``fit`` is the model's own by default. A confidence is the sum over all paths for CTC and
+    the product over all positions for cross-entropy; a network can be sure and wrong.
 
-    Raises as `ocrlib.data.images.read_image` does for a file that is no picture, and ``ValueError`` for a tensor of another size
-    or a thing that is no image.
+    ``allowed="0123456789"`` reads no other symbols, ``pattern=r"[A-Z]{2}\\d{3,5}"`` only texts that match as a whole, ``words``
+    only texts of a list. Confidences are then given that the text is an allowed one: see `ocrlib.ctc.constraints.Constrained`.
+    ``details=True`` adds each symbol's probability and place in the original image: see `ocrlib.ctc.places.DetailedText`.
+
+    Raises as `ocrlib.data.images.read_image` does for a file that is no picture, as `predict` does for a network of NaN, and
+    ``ValueError`` for a tensor of another size, a thing that is no image, and what can't be allowed.
     """
-    pixels = as_tensor(images, model.width)
-    if not len(pixels):
-        return []
-    logits = predict(model.network, pixels, batch_size).cpu()  # (T, N, C)
-    objective = objective_of(model.network, model.alphabet)
-    texts = objective.decode(logits)
-    return [Text(text, confidence) for text, confidence in zip(texts, objective.confidence(logits, texts).tolist())]
+    if not isinstance(model, TrainedModel):
+        cure = "Give what load_model returns, or TrainedModel(network, alphabet, width)"
+        raise ValueError(f"A network with its alphabet and width was expected, got {type(model).__name__}. {cure}.")
+    reader, found = objective_of(model.network, model.alphabet), []
+    if not (allowed is pattern is words is None):
+        reader = import_module("ocrlib.ctc.constraints").Constrained(reader, allowed, pattern, words)
+    pixels, sizes = as_pixels(images, model.width, **{"fit": model.fit, **options})
+    for batch in pixels.split(batch_size) if len(pixels) else ():
+        logits = predict(model.network, batch, batch_size).cpu()  # (T, n, C), of these images only: see `evaluate`
+        parts = sizes[len(found) : len(found) + len(batch)]
+        logits = reader.without_padding(logits, model.network, torch.tensor([shown for shown, _ in parts]), model.width)
+        texts = reader.decode(logits)
+        texts = list(map(Text, texts, reader.confidence(logits, texts).tolist()))
+        if details:
+            texts = import_module("ocrlib.ctc.places").detailed(texts, logits, reader, model.network, model.width, parts)
+        found += texts
+    return found
 
 
-def as_tensor(images: Readable | Iterable[Readable] | Captchas | Tensor, width: int) -> Tensor:
-    """The images as a uint8 tensor ``(N, 1, 32, width)``. Raises as `read` does."""
-    if isinstance(images, Captchas):
-        images = images.images
-    if isinstance(images, Tensor):
-        if images.dtype != torch.uint8 or images.ndim != 4 or tuple(images.shape[1:]) != (1, HEIGHT, width):
-            raise ValueError(
-                f"This network reads uint8 images (N, 1, {HEIGHT}, {width}), got {images.dtype} {tuple(images.shape)}. "
-                f"Load them with load_captchas(width={width}), or give files or pictures: those are resized."
-            )
-        return images
-    if isinstance(images, (str, os.PathLike, Image.Image)):
-        images = [images]
-    found = [_pixels(image, width) for image in images]
-    return to_tensor(found) if found else torch.empty(0, 1, HEIGHT, width, dtype=torch.uint8)
-
-
-def _pixels(image: Readable, width: int) -> np.ndarray:
-    if isinstance(image, (str, os.PathLike)):
-        return read_image(image, width, HEIGHT).pixels
-    if not isinstance(image, Image.Image):
-        raise ValueError(f"A file's path or a picture (PIL.Image) was expected, got {type(image).__name__}.")
-    if min(image.size) < MIN_SIDE:
-        raise ValueError(f"A picture of {image.width} x {image.height} pixels; at least {MIN_SIDE} a side were expected.")
-    return shrink(to_standard_mode(image)[0], width, HEIGHT)
+def as_tensor(images: Readable | Iterable[Readable] | Captchas | Tensor, width: int, **options: object) -> Tensor:
+    """The images as a uint8 tensor ``(N, 1, 32, width)``; options as `ocrlib.data.images.read_image`. Raises as `read` does."""
+    return as_pixels(images, width, **options)[0]
 
 
 def moving_average(values: Sequence[float], window: int) -> np.ndarray:

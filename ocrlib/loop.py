@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,16 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
 from ocrlib.captchas import Captchas
 from ocrlib.checkpoints import random_states, restore_random_states
+from ocrlib.data.checks import Epochs, check, describe_callable, describe_groups, describe_images
 from ocrlib.evaluation import History, predict
 from ocrlib.networks import parameter_count
 from ocrlib.objectives import Objective
 
-Epochs = Captchas | Callable[[int], Captchas]  # the images of every epoch, or a function of the epoch's number, from 0
+# Images (N, 1, H, W) uint8, targets (N, L) and target_lengths (N,), and on the CPU the widths (N,) that show something.
+OnDevice = tuple[Tensor, tuple[Tensor, Tensor], Tensor]
 
 
 def shuffled_order(n: int) -> Tensor:
@@ -50,10 +53,18 @@ class Loop:
     augment: Callable[[Tensor], Tensor] | None
     autocast: torch.dtype | None
     history: History
+    validation: Captchas | None = None
+    keep_best: bool = False
 
     def __post_init__(self) -> None:
+        self.best: dict[str, Any] | None = None  # epoch and weights of the lowest validation loss
+        self.validated = len(self.history.validation_loss)  # epochs before this call, which choose nothing in it
+        self.validation_set: OnDevice | None = None
+        self.plateau = isinstance(self.scheduler, ReduceLROnPlateau)
+        for group in self.optimizer.param_groups if self.plateau else ():
+            group.setdefault("initial_lr", group["lr"])  # as other schedules do; it is a part of the run's identity
         self.parameters = list(self.model.parameters())
-        self.device = self.parameters[0].device
+        self.device = next(iter(self.parameters), torch.empty(0)).device
         self.loaded: tuple[Captchas, Captchas] | None = None  # whose images lie on the device
         self.position = self.fetched = 0  # steps of this epoch taken, and losses of it fetched
         self.order: Tensor | None = None  # this epoch's order of the images; on the CPU, where CTC's targets lie
@@ -70,13 +81,14 @@ class Loop:
         chosen = self.target_order[batch]
         with self._precision():
             logits = self.model(images)  # (T, N, C)
+        logits = self.objective.without_padding(logits, self.model, self.widths[self.order[batch]], images.shape[3])
         loss = self.objective.loss(logits, self.targets[chosen], self.target_lengths[chosen])
         self.optimizer.zero_grad()
         loss.backward()
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
         self.optimizer.step()
-        if self.scheduler is not None:
+        if self.scheduler is not None and not self.plateau:
             self.scheduler.step()
         self.losses[self.position] = loss.detach()
         self.position += 1
@@ -89,14 +101,26 @@ class Loop:
             self.fetched = self.position
 
     def end_epoch(self) -> None:
-        """Measure the test loss and close the epoch."""
-        with torch.no_grad():
-            with self._precision():
-                logits = predict(self.model, self.test_images)
-            self.history.test_loss.append(float(self.objective.loss(logits, *self.test_targets)))
+        """Measure the test loss, and that of validation images, keep the best weights, and close the epoch."""
+        self.history.test_loss.append(self._loss_on(*self.test_set))
+        if self.validation is not None:
+            if self.validation_set is None:
+                self.validation_set = self._on_device(self.validation)
+            self.history.validation_loss.append(self._loss_on(*self.validation_set))
+            if self.keep_best and self.waited == 0:
+                weights = {name: value.cpu().clone() for name, value in self.model.state_dict().items()}
+                self.best = {"epoch": self.history.epochs, "weights": weights}
+        if self.plateau:
+            self.scheduler.step((self.history.validation_loss if self.validation is not None else self.history.test_loss)[-1])
         self.history.steps_per_epoch.append(len(self.losses))
         self.history.seconds.append(self._seconds())
         self.order, self.position, self.fetched = None, 0, 0
+
+    @property
+    def waited(self) -> int:
+        """Epochs of this run since the one with its lowest validation loss."""
+        losses = [loss if loss == loss else math.inf for loss in self.history.validation_loss[self.validated :]]
+        return len(losses) - 1 - losses.index(min(losses)) if losses else 0
 
     def off_the_clock(self, after_step: Callable[[int], object]) -> bool:
         """Call ``after_step`` with the steps taken so far, and leave its seconds out of the epoch's."""
@@ -113,15 +137,18 @@ class Loop:
             "network": f"{type(self.model).__name__}, {parameter_count(self.model):,} parameters, layers {layers}",
             "objective": repr(self.objective),
             "optimizer": _describe(self.optimizer, self.optimizer.defaults),
-            "schedule": _describe(self.scheduler, _fixed(self.scheduler.state_dict())) if self.scheduler else "none",
+            "parameter groups": describe_groups(self.optimizer, scheduled=self.scheduler is not None),
+            "schedule": _describe(self.scheduler, self._fixed_schedule()) if self.scheduler else "none",
             "batch size": str(self.batch_size),
             "gradient clipping": str(self.clip_norm),
-            "augmentation": _describe_callable(self.augment) if self.augment else "none",
-            "training images": _describe_images(self.train),
-            "test images": _describe_images(self.test),
+            "augmentation": describe_callable(self.augment) if self.augment else "none",
+            "training images": describe_images(self.train),
+            "test images": describe_images(self.test),
             "seed": str(torch.initial_seed()),
             "training before this call": f"{self.history.epochs} epochs, {self.history.digest()}",
         }
+        if self.validation is not None:
+            identity["validation images"] = describe_images(self.validation) + (", best weights kept" if self.keep_best else "")
         return identity if self.autocast is None else {**identity, "precision": str(self.autocast)}
 
     def state(self) -> dict[str, Any]:
@@ -135,6 +162,7 @@ class Loop:
             "position": self.position,
             "elapsed": self._seconds() if self.order is not None else 0.0,
             "random": random_states(),
+            "best": self.best,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -148,6 +176,7 @@ class Loop:
             self._begin_epoch(state["order"])
         self.position = self.fetched = state["position"]
         self.elapsed = state["elapsed"]
+        self.best = state.get("best")  # files of an earlier version have none
         restore_random_states(state["random"])
 
     def _begin_epoch(self, order: Tensor | None = None) -> None:
@@ -158,15 +187,32 @@ class Loop:
             if callable(given[name]):
                 check(name, captchas, self.model, self.objective, self.batch_size)
         if self.loaded != (train, test):
-            self.images = train.images.to(self.device)  # (N, 1, H, W) uint8
-            self.targets, self.target_lengths = self.objective.prepare(train.texts, self.device)  # (N, L), (N,)
-            self.test_images = test.images.to(self.device)
-            self.test_targets = self.objective.prepare(test.texts, self.device)
+            self.images, (self.targets, self.target_lengths), self.widths = self._on_device(train)
+            self.test_set = self._on_device(test)
             self.losses = torch.zeros(-(-len(train) // self.batch_size), device=self.device)  # the last batch may be smaller
             self.loaded = train, test
         self.order = shuffled_order(len(train)) if order is None else order
         self.device_order, self.target_order = self.order.to(self.device), self.order.to(self.targets.device)
         self.elapsed, self.resumed = 0.0, time.perf_counter()
+
+    def _on_device(self, captchas: Captchas) -> OnDevice:
+        return captchas.images.to(self.device), self.objective.prepare(captchas.texts, self.device), captchas.true_widths()
+
+    @torch.no_grad()
+    def _loss_on(self, images: Tensor, targets: tuple[Tensor, Tensor], widths: Tensor) -> float:
+        with self._precision():
+            logits = predict(self.model, images, check=False)  # a loss that isn't a number is the loop's business
+        logits = self.objective.without_padding(logits, self.model, widths, images.shape[3])
+        return float(self.objective.loss(logits, *targets))
+
+    def _fixed_schedule(self) -> dict[str, Any]:
+        """The entries of the schedule's state that say which schedule it is, not how far it has come."""
+        plain = {key: value for key, value in self.scheduler.state_dict().items() if isinstance(value, (int, float, str, list))}
+        moving = {"last_epoch"}
+        if self.plateau:
+            moving |= {"best", "num_bad_epochs", "cooldown_counter"}
+            plain["base_lrs"] = [float(group["initial_lr"]) for group in self.optimizer.param_groups]
+        return {key: value for key, value in plain.items() if key not in moving and not key.startswith("_")}
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
@@ -175,32 +221,5 @@ class Loop:
         return self.elapsed + time.perf_counter() - self.resumed
 
 
-def check(name: str, captchas: Captchas, model: nn.Module, objective: Objective, batch_size: int) -> None:
-    """Refuse a "train" or "test" set, before training, that can't work. Raises ``ValueError``."""
-    if len(captchas) == 0:
-        raise ValueError(f"The {name} set holds no image; split the data so that it has at least one.")
-    if name == "train" and not 1 <= batch_size <= len(captchas):
-        raise ValueError(f"batch_size={batch_size}: it must be between 1 and the {len(captchas)} training images.")
-    objective.check(model, captchas.images.shape[-1], captchas.texts)
-
-
 def _describe(thing: object, settings: dict[str, Any]) -> str:
     return f"{type(thing).__name__}({', '.join(f'{key}={value}' for key, value in settings.items())})"
-
-
-def _describe_callable(thing: object) -> str:
-    """A function's name, or an object's own description; its type where that would hold an address in memory."""
-    described = repr(thing) if type(thing).__repr__ is not object.__repr__ else type(thing).__name__
-    return getattr(thing, "__qualname__", described)
-
-
-def _describe_images(images: Epochs) -> str:
-    if isinstance(images, Captchas):
-        return f"{len(images)} images, {images.fingerprint()}"
-    return f"from {_describe_callable(images)}"
-
-
-def _fixed(schedule: dict[str, Any]) -> dict[str, Any]:
-    """The entries of a schedule's state that say which schedule it is, not how far it has come."""
-    plain = {key: value for key, value in schedule.items() if isinstance(value, (int, float, str, list))}
-    return {key: value for key, value in plain.items() if key != "last_epoch" and not key.startswith("_")}

@@ -7,7 +7,6 @@ per-position cross-entropy (one step a symbol). `ColumnCNN` has no LSTM: it is t
 
 from __future__ import annotations
 
-import copy
 import math
 
 import torch
@@ -98,6 +97,14 @@ class Network(nn.Module):
                 first += apart * ((kernel - 1) / 2 - padding)
                 apart *= stride
         return first + apart * torch.arange(self.steps(width), dtype=torch.float64)
+
+
+def input_lengths(model: nn.Module, widths: Tensor, width: int, steps: int) -> Tensor:
+    """``(N,)`` int64: how many of T = ``steps`` belong to the first ``widths`` ``(N,)`` columns of images ``width`` wide."""
+    lengths = -(-steps * widths // width)
+    if isinstance(model, Network):  # which knows them exactly, unless it takes means of its steps
+        lengths = torch.minimum(lengths, torch.tensor([model.steps(shown) for shown in widths.tolist()]))
+    return lengths.clamp(min=1)
 
 
 def axes(layer: nn.Conv2d | nn.MaxPool2d) -> list[tuple[int, int, int]]:
@@ -228,22 +235,3 @@ class ColumnCNN(Network):
 def parameter_count(model: nn.Module) -> int:
     """Number of trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
-def flops_per_image(model: nn.Module, width: int, height: int = 32) -> int:
-    """Floating-point operations of the forward pass of one image; a multiply-add is two.
-
-    Convolutions and matrix products are counted, as torch's `FlopCounterMode` does. The rest (batch norm, pools,
-    activations) takes far fewer operations.
-    """
-    from torch.utils.flop_counter import FlopCounterMode  # takes long to import
-
-    model, enabled = copy.deepcopy(model).cpu().eval(), torch.backends.mkldnn.enabled
-    # Without oneDNN torch computes an LSTM on the CPU by single matrix products, which the counter sees.
-    torch.backends.mkldnn.enabled = False
-    try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model(torch.zeros(1, 1, height, width))
-    finally:
-        torch.backends.mkldnn.enabled = enabled
-    return counter.get_total_flops()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ocrlib.networks import Network
+from ocrlib.networks import Network, input_lengths
 from ocrlib.texts import Alphabet, ctc_min_steps
 
 
@@ -35,43 +35,72 @@ class Objective:
         raise NotImplementedError
 
     def decode(self, logits: Tensor) -> list[str]:
-        """N texts read from logits ``(T, N, C)``."""
+        """N texts read from logits ``(T, N, C)``. Raises ``ValueError`` where C is not ``len(alphabet)``."""
         raise NotImplementedError
 
     def confidence(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
         """``(N,)`` float64 in 0..1: the probability that the logits ``(T, N, C)`` give to ``texts``, which `decode` has read."""
         raise NotImplementedError
 
-    def misfits(self, model: Network, width: int, texts: Sequence[str]) -> list[str]:
-        """What keeps the network from learning these texts at this image ``width``, in sentences; none if nothing does."""
+    def without_padding(self, logits: Tensor, model: torch.nn.Module, widths: Tensor, width: int) -> Tensor:
+        """Logits ``(T, N, C)`` of images ``width`` wide that show something in their first ``widths`` ``(N,)`` columns only.
+
+        For CTC the steps behind them say the blank and nothing else, in loss, decoding and confidence alike: as if they were not
+        there. The positions of cross-entropy are spread over the whole width, so they stay as they are.
+        """
+        return logits
+
+    def misfit(self, model: Network, width: int, texts: Sequence[str], widths: Tensor | None = None) -> str | None:
+        """A sentence if the network can't learn one of these texts at this image ``width`` (or its own of the ``widths``)."""
         raise NotImplementedError
 
-    def check(self, model: torch.nn.Module, width: int, texts: Sequence[str]) -> None:
-        """Refuse, before training, texts that the network's steps at this image ``width`` can't spell."""
+    def check(self, model: torch.nn.Module, width: int, texts: Sequence[str], widths: Tensor | None = None) -> None:
+        """Refuse, before training, texts that the network's steps at this image ``width`` can't spell. Raises ``ValueError``."""
         if "" in texts:
             raise ValueError(f"Text number {list(texts).index('')} is empty; an image needs at least one symbol to learn from.")
         if isinstance(model, Network):
-            self._check_steps(model, width, texts)
+            if isinstance(head := getattr(model, "head", None), torch.nn.Linear):
+                self._check_classes(head.out_features, type(model).__name__)
+            meant = f" {type(model).__name__} was made for {model.objective}, not for {type(self).__name__}."
+            meant = "" if isinstance(self, OBJECTIVES.get(model.objective, Objective)) else meant
+            if misfit := self.misfit(model, width, texts, widths):
+                raise ValueError(misfit + meant)
+            if meant and isinstance(self, CTC):  # cross-entropy needs nothing else of a network than its number of steps
+                warnings.warn(f"Training with CTC.{meant}", stacklevel=3)
 
-    def _check_steps(self, model: Network, width: int, texts: Sequence[str]) -> None:
-        raise NotImplementedError
+    def _check_classes(self, classes: int, whose: str) -> None:
+        if classes != len(self.alphabet):
+            raise ValueError(
+                f"{whose} has {classes} classes, but this alphabet of {len(self.alphabet.symbols)} symbols and the blank needs "
+                f"{len(self.alphabet)}. Build the network with classes=len(alphabet), or take the alphabet it was trained with."
+            )
+
+    def _check_logits(self, logits: Tensor) -> None:
+        wanted = f"logits must be (T, N, {len(self.alphabet)}), got {tuple(logits.shape)}"
+        if logits.ndim != 3:
+            raise ValueError(f"{wanted}.")
+        self._check_classes(logits.shape[2], f"{wanted}: their network")
 
     def _check_batch(self, logits: Tensor, targets: Tensor, target_lengths: Tensor) -> None:
-        if logits.ndim != 3 or logits.shape[2] != len(self.alphabet):
-            raise ValueError(
-                f"logits must be (T, N, {len(self.alphabet)}) for an alphabet of {len(self.alphabet.symbols)} symbols and the "
-                f"blank, got {tuple(logits.shape)}. Build the network with classes=len(alphabet)."
-            )
+        self._check_logits(logits)
         if targets.ndim != 2 or targets.shape[0] != logits.shape[1]:
             raise ValueError(
                 f"targets must be (N, L) with N = {logits.shape[1]} as in the logits (T, N, C), got {tuple(targets.shape)}."
             )
+        if target_lengths.shape != targets.shape[:1]:
+            raise ValueError(f"target_lengths must be ({len(targets)},), one for each target, got {tuple(target_lengths.shape)}.")
         if targets.device.type == "cpu":  # elsewhere, looking at them would make every step wait for the device
-            inside = torch.arange(targets.shape[1]) < target_lengths.cpu()[:, None]  # (N, L)
-            blanks = (targets == self.alphabet.blank) & inside
-            if bool(blanks.any()):
-                row = int(blanks.any(1).nonzero()[0])
-                raise ValueError(f"Target {row} holds index {self.alphabet.blank}, CTC's blank, which no text can contain.")
+            lengths = target_lengths.cpu()
+            outside = (targets < 1) | (targets >= len(self.alphabet))  # index 0, the blank, too
+            outside &= torch.arange(targets.shape[1]) < lengths[:, None]  # (N, L): what lies behind a text's end is padding
+            if bool(outside.any()):
+                row, place = outside.nonzero()[0].tolist()
+                raise ValueError(
+                    f"Target {row} holds index {int(targets[row, place])}, which is not one of the {len(self.alphabet.symbols)} "
+                    f"symbols, 1 to {len(self.alphabet) - 1} (0 is CTC's blank, which no text can contain)."
+                )
+            if len(lengths) and not 0 <= int(lengths.min()) <= int(lengths.max()) <= targets.shape[1]:
+                raise ValueError(f"target_lengths must lie in 0..{targets.shape[1]}, targets' width, got {lengths.tolist()}.")
 
 
 class Route(NamedTuple):
@@ -107,7 +136,7 @@ class CTC(Objective):
     def loss(self, logits: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
         """Mean over the batch of each text's negative log-likelihood a symbol, as torch's ``CTCLoss(zero_infinity=True)``.
 
-        Raises ``ValueError`` when shapes don't fit or a target holds the blank.
+        Raises ``ValueError`` when shapes don't fit or a target holds the blank, or an index beyond the alphabet.
         """
         targets, target_lengths = targets.cpu(), target_lengths.cpu()
         self._check_batch(logits, targets, target_lengths)
@@ -127,32 +156,38 @@ class CTC(Objective):
 
     def decode(self, logits: Tensor) -> list[str]:
         """Greedy decoding: the best class of each step, repeats merged, blanks dropped."""
+        self._check_logits(logits)
         paths = logits.argmax(2).T.tolist()  # N of length T
         return [self.alphabet.decode(index for index, _ in groupby(path)) for path in paths]
 
     def confidence(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
         """``(N,)`` float64: the probability of each text, summed over all its paths. ``texts`` may be any."""
+        self._check_logits(logits)
         log_probs = logits.detach().cpu().double().log_softmax(2)
         targets, target_lengths = self.alphabet.encode_batch(texts)
         steps, lengths = [len(logits)] * len(texts), target_lengths.tolist()
         losses = F.ctc_loss(log_probs, targets, steps, lengths, blank=self.alphabet.blank, reduction="none")
         return (-losses).exp()
 
-    def misfits(self, model: Network, width: int, texts: Sequence[str]) -> list[str]:
-        longest = max(texts, key=ctc_min_steps)
-        return _too_few_steps(model, width, longest, ctc_min_steps(longest))
+    def without_padding(self, logits: Tensor, model: torch.nn.Module, widths: Tensor, width: int) -> Tensor:
+        if bool((widths >= width).all()):
+            return logits
+        padding = torch.arange(len(logits))[:, None] >= input_lengths(model, widths.cpu(), width, len(logits))  # (T, N)
+        blank_alone = torch.full(logits.shape[2:], -1e4).index_fill(0, torch.tensor(self.alphabet.blank), 0)  # exp(-1e4) is 0
+        return torch.where(padding[:, :, None].to(logits.device), blank_alone.to(logits), logits)
 
-    def _check_steps(self, model: Network, width: int, texts: Sequence[str]) -> None:
-        steps = model.steps(width)
-        hardest = max(texts, key=ctc_min_steps)
-        needed = ctc_min_steps(hardest)
-        if needed > steps:
-            raise ValueError(
-                f"CTC needs length + equal neighbours = {needed} steps for {hardest!r}, but {type(model).__name__} has {steps} "
-                f"at width {width}. Take wider images, or a network that shrinks them less." + _made_for(model, "CTC")
-            )
-        if model.objective != "CTC":
-            warnings.warn(f"Training with CTC.{_made_for(model, 'CTC')}", stacklevel=4)
+    def misfit(self, model: Network, width: int, texts: Sequence[str], widths: Tensor | None = None) -> str | None:
+        steps = [model.steps(width)] * len(texts)
+        if widths is not None:
+            steps = input_lengths(model, widths, width, steps[0]).tolist()
+        worst = max(range(len(texts)), key=lambda i: ctc_min_steps(texts[i]) - steps[i])
+        if (needed := ctc_min_steps(texts[worst])) <= steps[worst]:
+            return None
+        return (
+            f"CTC needs length + equal neighbours = {needed} steps for {texts[worst]!r}, but {type(model).__name__} has "
+            f"{steps[worst]} at width {width if widths is None else int(widths[worst])}. "
+            "Take wider images, or a network that shrinks them less."
+        )
 
 
 class CrossEntropy(Objective):
@@ -179,42 +214,23 @@ class CrossEntropy(Objective):
 
     def decode(self, logits: Tensor) -> list[str]:
         """The best class at each position; a predicted blank reads as nothing."""
+        self._check_logits(logits)
         return [self.alphabet.decode(row) for row in logits.argmax(2).T.tolist()]
 
     def confidence(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
         """``(N,)`` float64: the product over the positions of the best class's probability."""
+        self._check_logits(logits)
         return logits.double().softmax(2).amax(2).prod(0)
 
-    def misfits(self, model: Network, width: int, texts: Sequence[str]) -> list[str]:
-        lengths, steps, name = {len(text) for text in texts}, model.steps(width), type(model).__name__
-        found = _too_few_steps(model, width, max(texts, key=ctc_min_steps), max(lengths))
-        if lengths != {steps}:
-            have = f"{min(lengths)} to {max(lengths)}" if len(lengths) > 1 else f"{min(lengths)}"
-            found.append(f"{name} reads exactly {steps} symbols, the texts have {have}: take a network for CTC.")
-        return found
-
-    def _check_steps(self, model: Network, width: int, texts: Sequence[str]) -> None:
+    def misfit(self, model: Network, width: int, texts: Sequence[str], widths: Tensor | None = None) -> str | None:
         steps = model.steps(width)
         other = next((text for text in texts if len(text) != steps), None)
-        if other is not None:
-            raise ValueError(
-                f"Cross-entropy needs one step a symbol: {type(model).__name__} has {steps} steps at width {width}, "
-                f"but {other!r} has {len(other)} symbols. Take CTC for texts of varying length, or another width."
-                + _made_for(model, "CrossEntropy")
-            )
-
-
-def _made_for(model: Network, objective: str) -> str:
-    if model.objective == objective:
-        return ""
-    return f" {type(model).__name__} was made for {model.objective}, not for {objective}."
-
-
-def _too_few_steps(model: Network, width: int, text: str, needed: int) -> list[str]:
-    steps = model.steps(width)
-    if needed <= steps:
-        return []
-    return [f"{text!r} needs {needed} steps, {type(model).__name__} has {steps} at width {width}: load wider images."]
+        if other is None:
+            return None
+        return (
+            f"Cross-entropy needs one step a symbol: {type(model).__name__} has {steps} steps at width {width}, "
+            f"but {other!r} has {len(other)} symbols. Take CTC for texts of varying length, or another width."
+        )
 
 
 OBJECTIVES: dict[str, type[Objective]] = {"CTC": CTC, "CrossEntropy": CrossEntropy}  # by `Network.objective`

@@ -10,15 +10,18 @@ from time import perf_counter
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import offset_copy
 from torch import Tensor
 from tqdm import tqdm
 
 from ocrlib.captchas import Captchas
 from ocrlib.evaluation import History, Report, centred_mean
 from ocrlib.runtime import in_ipython
+from ocrlib.synthetic.fonts import texts_as_they_stand, typed_width
 from ocrlib.texts import align
 
 # Okabe and Ito's colours: told apart with any kind of colour blindness.
@@ -30,7 +33,8 @@ LOOK = {
     "axes.facecolor": "white", "figure.facecolor": "white", "savefig.facecolor": "white", "axes.edgecolor": "#666666",
     "axes.labelcolor": BLACK, "xtick.color": "#666666", "ytick.color": "#666666", "xtick.labelcolor": BLACK,
     "ytick.labelcolor": BLACK, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
-    "grid.color": "#DDDDDD", "legend.frameon": True, "legend.facecolor": "white", "legend.edgecolor": "none",
+    "grid.color": "#DDDDDD", "text.usetex": False, "legend.frameon": True, "legend.facecolor": "white",
+    "legend.edgecolor": "none",
 }  # fmt: skip
 BESIDE = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}  # for a legend on the right of the axes
 DPI = 90  # sharp enough on a screen, and a notebook of twenty figures stays under 2 MB
@@ -54,6 +58,11 @@ class Figure(MatplotlibFigure):
         """Size in inches; "none" for ``layout`` where every axes has its fixed place."""
         super().__init__(figsize=(width, height), dpi=DPI, layout=layout)
         self.alt = alt
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw with every text as it stands (see `ocrlib.synthetic.fonts`)."""
+        with texts_as_they_stand(self):
+            super().draw(renderer)
 
     def bundle(self, png: bytes | None = None) -> tuple[dict[str, bytes | str], dict[str, dict[str, str]]]:
         """Data and metadata for IPython's ``display(data, metadata=metadata, raw=True)``: one PNG and ``alt``.
@@ -227,8 +236,11 @@ def plot_images(
     return figure
 
 
-def _caption(image: AxesImage, text: str, **style: object) -> None:
+def _caption(image: AxesImage, text: str, place: int = 0, **style: object) -> None:
+    """Write above an image, beginning ``place`` letters to the right of its edge."""
     left, _, _, top = image.get_extent()
+    if place:  # a letter is 0.602 of the font's size wide
+        style["transform"] = offset_copy(image.axes.transData, image.figure, x=place * 0.602 * 9, units="points")
     image.axes.text(left, top - 0.04, text, family="DejaVu Sans Mono", fontsize=9, va="baseline", **style)
 
 
@@ -254,8 +266,14 @@ def plot_mistakes(report: Report, columns: int = 5, limit: int = 100) -> Figure:
         pairs = align(mistake.predicted, mistake.true)
         # Two texts of one fixed width lie on each other: the right symbols, and the wrong ones with a line under them.
         cells = [(p, p != t) for p, t in pairs if p] + [("/", False)] + [(t, p != t) for p, t in pairs if t]
-        right = "".join(" " if wrong else symbol for symbol, wrong in cells)
-        _caption(image, f"{right}  CER {mistake.cer:.2f}")
+        text, cer = "".join(symbol for symbol, _ in cells), f"  CER {mistake.cer:.2f}"
+        if not text.isascii():  # symbols of other scripts have widths and directions of their own: one by one
+            for i, (symbol, wrong) in enumerate(cells):
+                _caption(image, symbol, typed_width(text[:i]), **({"color": RED, "weight": "bold"} if wrong else {}))
+                _caption(image, "_" * (wrong * typed_width(symbol)), typed_width(text[:i]), color=RED)
+            _caption(image, cer, typed_width(text))
+            continue
+        _caption(image, "".join(" " if wrong else symbol for symbol, wrong in cells) + cer)
         _caption(image, "".join(symbol if wrong else " " for symbol, wrong in cells), color=RED, weight="bold")
         _caption(image, "".join("_" if wrong else " " for _, wrong in cells), color=RED)
     return figure

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ocrlib.processor import cpuinfo, is_portable
+from ocrlib.processor import is_portable
 
 
 def seed_everything(seed: int, deterministic: bool = True) -> None:
@@ -98,15 +98,6 @@ def describe_device(device: torch.device) -> str:
         return f"cuda ({torch.cuda.get_device_name(device)})"
     processor = platform.processor() or platform.machine()
     return f"{device.type} ({processor}, {os.cpu_count()} cores)"
-
-
-def arithmetic() -> str:
-    """What the last bits depend on beside the versions: "portable" (see `ocrlib.processor`), or the processor and its
-    instructions; and the type that is computed in."""
-    device = pick_device()
-    portable = device.type == "cpu" and is_portable()
-    how = ["portable"] if portable else [cpuinfo("model name"), torch.backends.cpu.get_cpu_capability()]
-    return ", ".join(filter(None, [*how, str(fast_dtype(device) or torch.float32)]))
 
 
 @dataclass(frozen=True)

@@ -5,22 +5,33 @@ from __future__ import annotations
 import string
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from unicodedata import normalize
 
 import torch
 from torch import Tensor
 
 
+def nfc(text: str) -> str:
+    """The text with each letter and its accents as one symbol where Unicode has one (NFC): macOS writes names otherwise."""
+    return normalize("NFC", text)
+
+
 class Alphabet:
     """The symbols a network can read, numbered from 1; index 0 is CTC's blank.
 
-    The default has 36 symbols (digits, then lower-case letters), so a network has 37 classes.
+    The default has 36 symbols (digits, then lower-case letters), so a network has 37 classes. ``symbols`` is a string, which is
+    brought into Unicode's NFC, or a list of single characters.
 
-    Raises ``ValueError`` for an empty alphabet or a symbol that stands twice.
+    Raises ``ValueError`` for an empty alphabet, a symbol that stands twice, or anything but characters in a fixed order.
     """
 
     blank: int = 0
 
-    def __init__(self, symbols: str = string.digits + string.ascii_lowercase) -> None:
+    def __init__(self, symbols: str | Sequence[str] = string.digits + string.ascii_lowercase) -> None:
+        symbols = nfc(symbols) if isinstance(symbols, str) else symbols
+        if isinstance(symbols, (set, frozenset)) or not all(isinstance(s, str) and len(s) == 1 for s in symbols):
+            raise ValueError(f"An alphabet is a string, or a list of single characters in a fixed order; got {symbols!r}.")
+        symbols = "".join(symbols)
         if not symbols:
             raise ValueError("An alphabet needs at least one symbol, got an empty string.")
         twice = sorted({symbol for symbol in symbols if symbols.count(symbol) > 1})
@@ -53,7 +64,13 @@ class Alphabet:
             ) from None
 
     def decode(self, indices: Iterable[int]) -> str:
-        """Text of class indices, blanks dropped. Repeats are kept: merging them is CTC's business."""
+        """Text of class indices, blanks dropped. Repeats are kept: merging them is CTC's business.
+
+        Raises ``ValueError`` for an index outside 0..len(symbols).
+        """
+        indices = list(indices)
+        if indices and not 0 <= min(indices) <= max(indices) < len(self):
+            raise ValueError(f"Indices of this alphabet run from 0 to {len(self) - 1}, got {min(indices)} to {max(indices)}.")
         return "".join(self.symbols[i - 1] for i in indices if i != self.blank)
 
     def encode_batch(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:

@@ -16,9 +16,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
+from ocrlib.captchas import Captchas
 from ocrlib.checkpoints import Checkpointer
+from ocrlib.data.checks import Epochs, check_optimizer, checked
 from ocrlib.evaluation import History
-from ocrlib.loop import Epochs, Loop, check
+from ocrlib.loop import Loop
 from ocrlib.objectives import Objective
 from ocrlib.runtime import in_ipython
 
@@ -64,16 +66,24 @@ def fit(
     live: bool = True,
     title: str | None = None,
     after_step: Callable[[int], object] | None = None,
+    validation: Captchas | None = None,
+    keep_best: bool = False,
+    patience: int | None = None,
 ) -> History:
     """Train ``model`` for ``epochs`` epochs and return its history; call again with ``history=`` to go on.
 
     Each epoch takes the training images in a new random order, in batches ``(N, 1, H, W)`` of float32 in 0..255 (the last
     may be smaller), then measures the loss on the whole test set. ``train`` and ``test`` can also be functions that give an
-    epoch's images by its number, counted from 0 over the whole history. ``scheduler`` steps after every batch, ``augment``
-    maps a batch to one of the same shape, ``clip_norm`` bounds the gradient's norm, ``autocast`` names a type that the
-    network computes in where it is safe (see `torch.autocast`; weights stay float32). ``live`` shows the losses as they
-    come. ``after_step`` is called with the number of steps in the history after each of them, at an epoch's end after the
-    test loss; its time does not count, and training ends where it returns True. A `History.spike` is printed.
+    epoch's images by its number, counted from 0 over the whole history. ``scheduler`` steps after every batch, a
+    ``ReduceLROnPlateau`` after every epoch, with its test loss. ``augment`` maps a batch to one of the same shape, ``clip_norm``
+    bounds the gradient's norm, ``autocast`` names a type that the network computes in where it is safe (see `torch.autocast`;
+    weights stay float32). ``live`` shows the losses as they come. ``after_step`` is called with the number of steps in the
+    history after each of them, at an epoch's end after the test loss; its time does not count, and training ends where it
+    returns True. A `History.spike` is printed.
+
+    ``validation`` images, none of them in ``test``, are there to choose by: their loss is measured after each epoch
+    (``history.validation_loss``). With ``keep_best`` the network ends with the weights of the epoch where it was lowest, with
+    ``patience`` training ends when that many epochs in a row did not lower it; a plateau schedule then follows it.
 
     ``checkpoint`` names a file to save to and to go on from: a run that was stopped continues at the step it was saved
     at, a finished one is loaded instead of trained again; ``fresh=True`` starts over. Stopping the kernel (Ctrl-C) ends
@@ -83,16 +93,15 @@ def fit(
     Raises ``ValueError`` for arguments that can't work, ``CheckpointError`` for a checkpoint of another run, and
     ``DivergedError`` when a loss or a weight is no longer finite (unless ``stop_when_diverged=False``).
     """
-    if epochs < 1:
-        raise ValueError(f"epochs={epochs}: ask for at least one.")
-    for name, captchas in {"train": train, "test": test}.items():
-        if not callable(captchas):  # what a function gives is checked when its epoch begins
-            check(name, captchas, model, objective, batch_size)
+    train, test, validation = checked(model, objective, train, test, validation, epochs, batch_size, patience, keep_best)
     history = history.copy() if history else History()
-    loop = Loop(model, objective, train, test, optimizer, batch_size, scheduler, clip_norm, augment, autocast, history)
-    first, last = history.epochs, history.epochs + epochs
+    how = optimizer, batch_size, scheduler, clip_norm, augment, autocast
+    loop = Loop(model, objective, train, test, *how, history, validation, keep_best)
+    first, last, impatient = history.epochs, history.epochs + epochs, patience or float("inf")
     checkpointer = Checkpointer(checkpoint, loop.identity()) if checkpoint is not None else None
-    if checkpointer and not fresh and (state := checkpointer.load(last)):
+    state = checkpointer.load(last) if checkpointer and not fresh else None
+    check_optimizer(model, optimizer, scheduler)
+    if state:
         loop.restore(state)
     name = title or type(model).__name__
     plot = None
@@ -109,7 +118,7 @@ def fit(
     try:
         with _DeferredInterrupt() as interrupt:
             fetched, ended = time.perf_counter(), False
-            while loop.history.epochs < last and not interrupt.requested and not ended:
+            while loop.history.epochs < last and not interrupt.requested and not ended and not loop.waited >= impatient:
                 epoch_done = loop.step()
                 if epoch_done or interrupt.requested or time.perf_counter() - fetched > FETCH_SECONDS:
                     loop.fetch_losses()
@@ -121,7 +130,7 @@ def fit(
                         bar.update(loop.history.epochs - bar.n)
                     if plot:
                         plot.update(loop.history)
-                    now = interrupt.requested or loop.history.epochs == last
+                    now = interrupt.requested or loop.history.epochs == last or loop.waited >= impatient
                     if checkpointer and (now or time.perf_counter() - checkpointer.saved > SAVE_SECONDS):
                         # The loss that was just fetched was finite, but the step after it may have broken the weights.
                         if stop_when_diverged and not all(bool(p.isfinite().all()) for p in loop.parameters):
@@ -137,12 +146,16 @@ def fit(
         if plot:
             plot.update(loop.history, force=True)
             plot.close()
-    if loop.history.epochs < last and not ended:
+    if loop.history.epochs < last and not ended and not loop.waited >= impatient:
         if raise_when_stopped:
             raise KeyboardInterrupt
         saved = checkpointer and f"Saved to {checkpointer.path}: run the same cell again to go on from here."
         how = saved or f"To go on: fit(..., epochs={last - loop.history.epochs}, history=history)."
         print(f"Stopped after {loop.history.epochs} of {last} epochs ({len(loop.history.train_loss):,} steps). {how}")
+    elif loop.best:
+        model.load_state_dict(loop.best["weights"])
+        found, epoch = loop.history.validation_loss[-1 - loop.waited], loop.best["epoch"]
+        print(f"Kept the weights of epoch {epoch} of {loop.history.epochs}, with the lowest validation loss: {found:.4f}.")
     elif loop.history.spike:
         print(loop.history.spike)
     return loop.history

@@ -20,6 +20,7 @@ from ocrlib import (
     Alphabet,
     CheckpointError,
     ColumnCNN,
+    TrainedModel,
     evaluate,
     fit,
     load_captchas,
@@ -37,6 +38,7 @@ from ocrlib.checkpoints import (
     restore_random_states,
     save_checkpoint,
 )
+from ocrlib.evaluation import predict
 from ocrlib.studies.pretraining import pretrain, trained_file, weights_digest
 from ocrlib.synthetic.generated import draw_captchas, draw_texts
 
@@ -253,3 +255,87 @@ def test_a_checkpoint_of_an_earlier_version_is_gone_on_from(tmp_path, capsys):
     # Nearly equal: the file's steps were done by another processor than this one, perhaps.
     assert history.train_loss == pytest.approx(undisturbed.train_loss, rel=1e-3)
     torch.testing.assert_close(found, wanted, rtol=1e-2, atol=1e-3)
+
+
+# -- kinds of fault known from elsewhere: what saves, loads
+
+
+def test_a_model_with_an_alphabet_of_a_list_and_a_width_of_numpy_loads(tmp_path):
+    save_model(tmp_path / "m.pt", ColumnCNN(classes=4), Alphabet(list("abc")), np.int64(96))
+    model = load_model(tmp_path / "m.pt")
+    assert (model.alphabet, model.width) == (Alphabet("abc"), 96)
+    state = torch.load(tmp_path / "m.pt", weights_only=True)
+    torch.save(state | {"symbols": list("abc")}, tmp_path / "old.pt")  # as an earlier version wrote it
+    assert load_model(tmp_path / "old.pt").alphabet == Alphabet("abc")
+
+
+def test_weights_too_large_for_float16_load_as_they_were(tmp_path):
+    network = ColumnCNN(classes=4).eval()
+    network.convolutions[0].running_var.fill_(1e6)
+    save_model(tmp_path / "m.pt", network, Alphabet("abc"), 96)
+    assert load_model(tmp_path / "m.pt").network.convolutions[0].running_var.item() == 1e6
+
+
+def test_layers_that_could_not_be_made_again_are_refused_when_they_are_saved(tmp_path):
+    network = ColumnCNN(classes=4)
+    network.convolutions[1] = torch.nn.Conv2d(1, 16, 3, 2, 1, bias=False)
+    with pytest.raises(ValueError, match="layers of this ColumnCNN were changed"):
+        save_model(tmp_path / "m.pt", network, Alphabet("abc"), 96)
+    assert not (tmp_path / "m.pt").exists()
+
+
+@pytest.mark.parametrize("load", [load_model, load_checkpoint])
+def test_a_path_that_is_not_there_is_said_to_be_so(tmp_path, load):
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*modle\.pt; looked in") as caught:
+        load(tmp_path / "modle.pt")
+    assert "elete" not in str(caught.value)
+    with pytest.raises(FileNotFoundError, match="but a folder"):
+        load(tmp_path)
+
+
+def test_a_damaged_model_is_not_to_be_deleted(tmp_path):
+    (tmp_path / "m.pt").write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match="Give load_model a file that save_model wrote") as caught:
+        load_model(tmp_path / "m.pt")
+    assert "elete" not in str(caught.value)
+
+
+def test_numbers_of_numpy_load_and_other_things_are_refused_when_they_are_saved(tmp_path):
+    save_checkpoint(tmp_path / "run.pt", {"groups": [{"lr": np.float64(0.1), "betas": (np.float32(0.5), 1)}]})
+    assert load_checkpoint(tmp_path / "run.pt")["groups"] == [{"lr": 0.1, "betas": (0.5, 1)}]
+    with pytest.raises(ValueError, match=r"run\.pt was not written: it would hold pathlib"):
+        save_checkpoint(tmp_path / "run.pt", {"path": tmp_path})
+    assert load_checkpoint(tmp_path / "run.pt")["groups"] and [file.name for file in tmp_path.iterdir()] == ["run.pt"]
+
+
+# -- another alphabet
+
+
+def test_known_symbols_keep_their_weights_in_another_alphabet(model):
+    old = TrainedModel(model, Alphabet("0123456789abcdefghijklmnopqrstuvwxyz"), 96)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    new = old.with_alphabet("zÄ5b!")
+    head = new.network.head
+    assert (new.alphabet.symbols, new.width, new.network.training, head.out_features) == ("zÄ5b!", 96, False, 6)
+    for index, row in {0: 0, 1: 36, 3: 6, 4: 12}.items():  # blank, z, 5, b
+        assert torch.equal(head.weight[index], model.head.weight[row]) and head.bias[index] == model.head.bias[row]
+    for index in (2, 5):
+        assert not any(torch.equal(head.weight[index], row) for row in model.head.weight)
+    for name, value in new.network.state_dict().items():
+        assert name.startswith("head.") or torch.equal(value, before[name])
+    assert all(p.requires_grad for p in new.network.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())  # the old one stays as it was
+    assert old.with_alphabet(Alphabet(old.alphabet.symbols)).network.head.weight.equal(model.head.weight)
+
+
+def test_training_goes_on_from_a_larger_alphabet():
+    seed_everything(1)
+    old = TrainedModel(ToyCTC().eval(), ALPHABET, 24)
+    train, test, how = toy_captchas(30), toy_captchas(5, seed=1), {"epochs": 3, "batch_size": 6, "live": False}
+    optimizer = torch.optim.Adam(old.network.parameters(), 0.03)
+    learnt = fit(old.network, CTC(ALPHABET), train, test, optimizer, **how).test_loss[-1]
+    new, before = old.with_alphabet(ALPHABET.symbols + "x"), weights(old.network)
+    torch.testing.assert_close(predict(new.network, test.images)[..., :4], predict(old.network, test.images))
+    history = fit(new.network, CTC(new.alphabet), train, test, torch.optim.Adam(new.network.parameters(), 0.01), **how)
+    assert history.epochs == 3 and history.test_loss[-1] < learnt
+    assert torch.equal(before, weights(old.network))

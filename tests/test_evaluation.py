@@ -1,5 +1,9 @@
 """Reading in one call: whatever way images come in, the same texts with honest confidences come out."""
 
+import math
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given
@@ -10,6 +14,7 @@ from torchmetrics.functional.text import char_error_rate, edit_distance
 from toys import ALPHABET, ToyCE, ToyCTC, toy_captchas
 
 from ocrlib import CTC, Alphabet, BadImage, Captchas, CrossEntropy, History, TrainedModel, evaluate, read
+from ocrlib.ctc.constraints import Constrained
 from ocrlib.evaluation import binomial_interval, centred_mean, predict, score
 
 
@@ -254,6 +259,93 @@ def test_what_is_no_image_is_named(model, tmp_path):
         read(Image.new("L", (4, 4)), model)
 
 
+@pytest.mark.parametrize("wrong, name", [(ToyCTC(), "ToyCTC"), (ToyCTC, "type"), ("model.pt", "str"), (None, "NoneType")])
+def test_reading_with_a_bare_network_says_what_to_give(wrong, name):
+    with pytest.raises(ValueError, match=rf"alphabet and width was expected, got {name}. Give what load_model returns, or Tr"):
+        read(toy_captchas(2), wrong)
+
+
+def test_what_is_read_can_be_limited_to_symbols_a_pattern_or_words(model):
+    captchas = toy_captchas(20)
+    assert {symbol for text, _ in read(captchas, model, allowed="ab") for symbol in text} <= {*"ab"}
+    for options, accepts in (
+        ({"pattern": "a[bc]"}, lambda text: text in ("ab", "ac")),
+        ({"words": ["ba", "c"]}, lambda text: text in ("ba", "c")),
+        ({"words": iter(["ba", "cc"]), "allowed": "c"}, lambda text: text == "cc"),
+        ({"pattern": ".c|bb", "allowed": "bc"}, lambda text: text in ("bc", "cc", "bb")),
+    ):
+        found = read(captchas, model, batch_size=7, **options)
+        assert len(found) == 20 and all(accepts(text) for text, _ in found)
+        assert all(0 < confidence <= 1 for _, confidence in found)
+
+
+def test_confidences_are_given_that_a_text_is_allowed(model):
+    captchas = toy_captchas(6)
+    words = ["ab", "bb", "ca"]
+    each = [read(captchas, model, words=[word], details=True) for word in words]  # alone, a word is sure: its share counts
+    assert [reading.confidence for reading in each[0]] == pytest.approx([1.0] * 6)
+    if model.network.objective == "CTC":
+        for n, (text, confidence) in enumerate(read(captchas, model, words=words)):
+            shares = {word: found[n].share for word, found in zip(words, each)}
+            assert text == max(shares, key=shares.get)
+            assert confidence == pytest.approx(shares[text] / sum(shares.values()))
+    assert same(read(captchas, model, allowed="abc"), read(captchas, model))
+
+
+def test_wrong_limits_are_refused_before_any_image_is_read(model):
+    with pytest.raises(ValueError, match="allowed holds 'X', which this network can't read"):
+        read("nowhere.png", model, allowed="aX")
+    with pytest.raises(ValueError, match="lookahead"):
+        read("nowhere.png", model, pattern="a(?=b)")
+
+
+def test_evaluation_can_be_limited_too(model):
+    captchas = toy_captchas(20)
+    words = sorted({*captchas.texts})
+    free, limited = (evaluate(model.network, reader, captchas, batch_size=8) for reader in
+                     (objective(model), Constrained(objective(model), words=words)))  # fmt: skip
+    assert {text for text, _ in limited.misread} <= {*words} and limited.images == free.images == 20
+
+
+READS_MANY = """
+import resource, sys
+import torch
+from ocrlib import CTC, Alphabet, Captchas, TrainedModel, evaluate, read
+from ocrlib.networks import Network
+
+class Wide(Network):
+    objective = "CTC"
+    def stack(self):
+        return [torch.nn.AvgPool2d((32, 4))]
+    def __init__(self, classes):
+        super().__init__()
+        self.head = torch.nn.Linear(1, classes)
+    def read(self, columns):
+        return self.head(columns)
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+number, classes = map(int, sys.argv[1:])
+alphabet = Alphabet("".join(map(chr, range(0x4E00, 0x4E00 + classes - 1))))
+images = torch.zeros(number, 1, 32, 96, dtype=torch.uint8)
+captchas = Captchas(images, [alphabet.symbols[0]] * number, [f"{i}.png" for i in range(number)], "synthetic", "nothing")
+model = TrainedModel(Wide(classes).eval(), alphabet, 96)
+read(images[:32], model, batch_size=16)
+before = peak()
+read(images, model, batch_size=16)
+evaluate(model.network, CTC(alphabet), captchas, batch_size=16)
+print(peak() - before, peak())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak of memory is in other units")
+def test_logits_of_many_images_and_classes_are_not_kept():
+    """160 images of 24 steps and 6,764 classes have 104 MB of logits."""
+    run = subprocess.run([sys.executable, "-c", READS_MANY, "160", "6764"], check=True, capture_output=True, text=True)
+    assert float(run.stdout.split()[0]) < 200  # MB; at most 80 as it is, and 500 where they are kept
+
+
 def test_a_centred_mean_lies_on_its_values_and_takes_what_is_there_at_the_ends():
     assert centred_mean([3.0, 0.0, 6.0, 9.0], 3).tolist() == [1.5, 3.0, 5.0, 7.5]
     assert centred_mean([3.0, 0.0], 5).tolist() == [1.5, 1.5]  # fewer values than the window
@@ -261,3 +353,46 @@ def test_a_centred_mean_lies_on_its_values_and_takes_what_is_there_at_the_ends()
     for window in (0, 4, -1):
         with pytest.raises(ValueError, match="odd number"):
             centred_mean([1.0, 2.0], window)
+
+
+# -- kinds of fault known from elsewhere
+
+
+@pytest.mark.parametrize("door", ["evaluate", "read", "predict"])
+def test_a_network_of_nan_is_one_and_the_same_error(door):
+    network, captchas = ToyCTC(), toy_captchas(5)
+    torch.nn.init.constant_(network.rnn.weight_hh_l0, math.nan)
+    model = TrainedModel(network.eval(), ALPHABET, 24)
+    doors = {
+        "evaluate": lambda: evaluate(network, CTC(ALPHABET), captchas),
+        "read": lambda: read(captchas, model),
+        "predict": lambda: predict(network, captchas.images),
+    }
+    with pytest.raises(FloatingPointError, match="ToyCTC gives NaN for 5 of 5 images: its weights have diverged"):
+        doors[door]()
+
+
+def test_an_empty_true_text_counts_its_edits():
+    captchas = toy_captchas(3)
+    captchas.texts = ["", "ab", ""]
+    report = score(["xyz", "ab", ""], captchas)
+    assert (report.edits, report.characters, report.cer, report.exact) == (3, 2, 1.5, 1 - 1 / 3)
+    assert report.misread == [["xyz", ""]] and math.isnan(report.mistakes[0].cer)
+    captchas.texts = ["", "", ""]
+    with pytest.raises(ValueError, match="no character error rate: all 3 texts are empty"):
+        score(["", "a", ""], captchas)
+
+
+def test_an_alphabet_of_another_size_is_refused_when_reading_and_evaluating():
+    network, captchas = ToyCTC(classes=37).eval(), toy_captchas(3)
+    for symbols in ("abc", "0123456789abcdefghijklmnopqrstuvwxyzABC"):
+        words = f"has 37 classes, but this alphabet of {len(symbols)} symbols and the blank needs {len(symbols) + 1}"
+        with pytest.raises(ValueError, match=words):
+            read(captchas, TrainedModel(network, Alphabet(symbols), 24))
+        with pytest.raises(ValueError, match=words):
+            evaluate(network, CTC(Alphabet(symbols)), captchas)
+
+
+def test_a_reading_in_another_spelling_of_an_accent_is_no_mistake():
+    captchas = Captchas(torch.zeros(1, 1, 32, 24, dtype=torch.uint8), ["caf\u00e9"], ["a.png"], "real", "one")
+    assert score(["cafe\u0301"], captchas).edits == 0 and score(["cafe"], captchas).edits == 1

@@ -179,3 +179,48 @@ def test_cudnn_is_given_what_it_takes(monkeypatch):
     assert (targets.dtype, targets.device.type, targets.tolist()) == (torch.int32, "cpu", [1, 2, 3, 3, 1, 2])
     assert targets.is_contiguous()
     assert (input_lengths, lengths, options["blank"]) == ([7, 7, 7], [2, 3, 1], 0)
+
+
+# -- kinds of fault known from elsewhere
+
+
+@pytest.mark.parametrize("objective, steps", [(CTC, 24), (CrossEntropy, 5)])
+@pytest.mark.parametrize("index", [4, 40, -1, 2**40])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32])
+def test_a_class_beyond_the_logits_is_refused(objective, steps, index, dtype):
+    if index > 2**31 and dtype == torch.int32:
+        pytest.skip("no int32 holds this index")
+    targets = torch.ones(8, 5, dtype=dtype)
+    targets[6, 3] = index
+    with pytest.raises(ValueError, match=rf"Target 6 holds index {index}, which is not one of the 3 symbols, 1 to 3"):
+        objective(Alphabet("abc")).loss(torch.randn(steps, 8, 4, requires_grad=True), targets, torch.full((8,), 5))
+
+
+def test_what_lies_behind_a_texts_end_is_no_class():
+    logits, lengths = torch.randn(9, 2, 4), torch.tensor([1, 2])
+    plain = CTC(ALPHABET).loss(logits, torch.tensor([[1, 0], [2, 3]]), lengths)
+    assert torch.equal(plain, CTC(ALPHABET).loss(logits, torch.tensor([[1, -1], [2, 3]]), lengths))
+    assert torch.equal(plain, CTC(ALPHABET).loss(logits, torch.tensor([[1, 99], [2, 3]]), lengths))
+
+
+@pytest.mark.parametrize("lengths", [[3, 2], [-1, 2]])
+def test_lengths_outside_the_targets_are_refused(lengths):
+    with pytest.raises(ValueError, match=r"target_lengths must lie in 0\.\.2"):
+        CTC(ALPHABET).loss(torch.randn(9, 2, 4), torch.ones(2, 2, dtype=torch.int64), torch.tensor(lengths))
+    with pytest.raises(ValueError, match=r"target_lengths must be \(2,\), one for each target, got \(1,\)"):
+        CTC(ALPHABET).loss(torch.randn(9, 2, 4), torch.ones(2, 2, dtype=torch.int64), torch.tensor([2]))
+
+
+@pytest.mark.parametrize("objective", [CTC, CrossEntropy])
+@pytest.mark.parametrize("symbols", ["abc", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP"])
+def test_an_alphabet_of_another_size_is_refused_with_both_numbers(objective, symbols):
+    words = rf"has 37 classes, but this alphabet of {len(symbols)} symbols and the blank needs {len(symbols) + 1}"
+    logits = torch.randn(5, 2, 37)
+    with pytest.raises(ValueError, match=words):
+        objective(Alphabet(symbols)).decode(logits)
+    with pytest.raises(ValueError, match=words):
+        objective(Alphabet(symbols)).confidence(logits, ["a", "b"])
+    with pytest.raises(ValueError, match=f"CECRNN {words}"):
+        objective(Alphabet(symbols)).check(CECRNN(), 128, ["abcab"])
+    with pytest.raises(ValueError, match=r"logits must be \(T, N, 4\), got \(5, 37\)"):
+        objective(ALPHABET).decode(logits[:, 0])

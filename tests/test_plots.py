@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from io import BytesIO
 from types import SimpleNamespace
 
@@ -9,12 +10,26 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from matplotlib.text import Text
 from PIL import Image
 
+from ocrlib import Captchas
 from ocrlib import plots as live
-from ocrlib.evaluation import History
-from ocrlib.plots import BLACK, RED, Figure, LivePlot, in_ipython, plot_images, plot_losses, plot_mistakes, plot_samples
+from ocrlib.evaluation import History, score
+from ocrlib.plots import (
+    BLACK,
+    RED,
+    Figure,
+    LivePlot,
+    LossFigure,
+    in_ipython,
+    plot_images,
+    plot_losses,
+    plot_mistakes,
+    plot_samples,
+)
 from ocrlib.studies.exploration import plot_ink, plot_min_steps, plot_network_view, plot_symbol_frequencies
+from ocrlib.synthetic import fonts as fonts_of
 
 
 class FakeCaptchas(SimpleNamespace):
@@ -340,3 +355,89 @@ plot.close()
         [output] = cell.outputs
         assert output.output_type == "display_data" and set(output.data) == {"image/png", "text/plain"}
     assert done.cells[0].outputs[0].metadata["image/png"]["alt"] == "CTC loss on the training and the test set"
+
+
+# -- kinds of fault known from elsewhere
+
+TEXTS = ["$$", "$5$", r"\$a$b", "$x^2$", "a_b", "1,234"]
+
+
+def drawn(figure):
+    """The texts of a figure as they are drawn: none of them a formula."""
+    figure.bundle()
+    texts = [text for text in figure.findobj(Text) if text.get_text() and r"\mathdefault" not in text.get_text()]
+    assert not any(text.get_parse_math() or text.get_usetex() for text in texts)
+    return [text.get_text() for text in texts]
+
+
+def test_dollars_stand_in_every_figure_as_they_are():
+    images = captchas("abcdef").images
+    data = Captchas(images, TEXTS, [f"{i}.png" for i in range(6)], "real", "$some$")
+    report = score([text[1:] for text in TEXTS], data)
+    assert any("5$/ 5$  CER 0.33" in text for text in drawn(plot_mistakes(report)))
+    assert set(TEXTS) <= set(drawn(plot_samples(data)))
+    assert set(TEXTS) <= set(drawn(plot_images(images, "$title$", TEXTS)))
+    assert "$" in drawn(plot_symbol_frequencies(TEXTS)) and "$a$" in drawn(LossFigure("$loss$", "$a$"))
+    figure = Figure(4.0, 3.0, "names on the axes")
+    figure.subplots().set(xticks=[0, 1], xticklabels=["$5$", "$$"], ylabel="$y$", title="$t$")
+    assert {"$5$", "$$", "$y$", "$t$"} <= set(drawn(figure))
+
+
+def test_the_numbers_of_a_logarithmic_axis_are_still_set_as_powers():
+    figure = Figure(4.0, 3.0, "a logarithmic axis")
+    figure.subplots().loglog([1, 1000], [1, 1000])
+    figure.bundle()
+    assert any(text.get_parse_math() for text in figure.findobj(Text) if "mathdefault" in text.get_text())
+
+
+@pytest.fixture
+def fonts(monkeypatch):
+    """As if this machine had DejaVu alone, and no warning had been given."""
+    files = {name: path for name, path in fonts_of._files().items() if name in fonts_of.OURS}
+    monkeypatch.setattr(fonts_of, "_files", lambda: files)
+    monkeypatch.setattr(fonts_of, "_named", set())
+    cached = (fonts_of.fallback_fonts, fonts_of._others, fonts_of.symbols_of)
+    for function in cached:
+        function.cache_clear()
+    yield files
+    for function in cached:
+        function.cache_clear()
+
+
+def test_a_script_that_no_font_has_is_named_once(fonts, recwarn):
+    for _ in range(2):
+        plot_images(captchas("ab").images, "two", ["日本語", "한"]).bundle()
+    said = [str(warning.message) for warning in recwarn.list]
+    assert len(said) == 2 and all("Install a font that has it" in line for line in said)
+    assert "No font on this machine has CJK, such as 日本語" in said[1] or "has CJK, such as 日本語" in said[0]
+    assert any("has Hangul" in line for line in said)
+
+
+def test_hebrew_and_faces_are_drawn_with_dejavu_sans(fonts, recwarn):
+    figure = plot_images(captchas("ab").images, "two", ["אבג", "😀"])
+    figure.bundle()
+    assert [text.get_fontfamily() for text in figure.axes[0].texts] == [[fonts_of.MONO, fonts_of.SANS]] * 2
+    assert not recwarn.list and fonts_of.fallback_fonts("ab$ü") == ()
+
+
+def test_a_font_of_this_machine_is_found(fonts, monkeypatch):
+    monkeypatch.setitem(fonts, "Some CJK", "some.ttf")
+    known = fonts_of.symbols_of
+    monkeypatch.setattr(fonts_of, "symbols_of", lambda name: frozenset("日本") if name == "Some CJK" else known(name))
+    assert fonts_of.fallback_fonts("本日") == ("Some CJK",)
+    assert fonts_of.fallback_fonts("本א") == (fonts_of.SANS, "Some CJK")
+
+
+def test_wrong_symbols_of_other_scripts_are_marked_in_their_places():
+    ax = plot_mistakes(SimpleNamespace(mistakes=[mistake("日x", "日本", 0.5)], images=2)).axes[0]
+    assert "".join(words(ax, BLACK)) == "日/日  CER 0.50" and [word for word in words(ax, RED) if word] == ["x", "_", "本", "__"]
+    assert fonts_of.typed_width("日本a") == 5
+
+
+def test_thousands_of_symbols_are_the_most_frequent_ones():
+    texts = [chr(0x4E00 + i) * (1 + (i % 100 == 0)) for i in range(3000)] + ["AAA"]
+    began = time.perf_counter()
+    [ax] = plot_symbol_frequencies(texts).axes
+    assert len(ax.patches) == 64 and "the 64 most frequent of 3,001 different ones" in ax.get_title()
+    shown = [label.get_text() for label in ax.get_xticklabels()]
+    assert {"A", *(chr(0x4E00 + i) for i in range(0, 3000, 100))} <= set(shown) and time.perf_counter() - began < 20

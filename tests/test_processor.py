@@ -10,7 +10,7 @@ import torch
 
 from ocrlib import processor
 from ocrlib.processor import PORTABLE, has_avx2, is_portable, prepare
-from ocrlib.runtime import arithmetic
+from ocrlib.studies.records import arithmetic
 
 TORCH = "2.14.1"
 # Of the weights after three steps of each recipe on noise. They were found on an Intel Xeon (AVX-512, AMX), and there again with
@@ -64,7 +64,8 @@ def test_the_same_bits_on_every_processor(threads):
 
 
 NAMES = ["torch.get_num_threads()", "os.environ.get('OMP_WAIT_POLICY')", "ocrlib.fast_dtype(torch.device('cpu'))"]
-SAY = f"print(ocrlib.processor.is_portable(), ocrlib.runtime.arithmetic(), {', '.join(NAMES)}, sep='; ')"
+SAY = "from ocrlib.studies import records; "
+SAY += f"print(ocrlib.processor.is_portable(), records.arithmetic(), {', '.join(NAMES)}, sep='; ')"
 
 
 @on_avx2

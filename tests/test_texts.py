@@ -100,3 +100,26 @@ def test_alignment_has_the_fewest_edits_and_keeps_both_texts():
         pairs = align(predicted, true)
         assert "".join(p for p, _ in pairs) == predicted and "".join(t for _, t in pairs) == true
         assert sum(p != t for p, t in pairs) == edits(predicted, true)
+
+
+def test_an_alphabet_of_a_list_is_that_of_the_string():
+    assert Alphabet(list("abc")) == Alphabet("abc") == Alphabet(("a", "b", "c")) and Alphabet(list("abc")).symbols == "abc"
+    assert repr(Alphabet(list("abc"))) == "Alphabet('abc')"
+
+
+@pytest.mark.parametrize("symbols", [{"a", "b"}, frozenset("a"), ["ab", "c"], ["a", 1], [""]])
+def test_an_alphabet_without_an_order_or_of_anything_but_characters_is_refused(symbols):
+    with pytest.raises(ValueError, match="list of single characters in a fixed order"):
+        Alphabet(symbols)
+
+
+@pytest.mark.parametrize("indices", [[4], [1, -1], [0, 36]])
+def test_indices_outside_the_alphabet_are_refused(indices):
+    with pytest.raises(ValueError, match="Indices of this alphabet run from 0 to 3, got"):
+        Alphabet("abc").decode(indices)
+
+
+def test_an_alphabet_in_two_spellings_of_an_accent_is_one():
+    spelled = "e\u0301\u00fc"  # e and its accent apart, as macOS writes them
+    assert Alphabet(spelled) == Alphabet("\u00e9\u00fc") and Alphabet(spelled).encode("\u00fc\u00e9") == [2, 1]
+    assert Alphabet(list("e\u0301")).symbols == "e\u0301"  # a list is what it is

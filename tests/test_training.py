@@ -2,6 +2,7 @@ import math
 import pickle
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from toys import ALPHABET, ToyCE, ToyCTC, stop_after, toy_captchas, weights
 
 from ocrlib import (
     CTC,
+    Alphabet,
     CheckpointError,
     CrossEntropy,
     DivergedError,
@@ -383,3 +385,214 @@ def test_a_study_is_told_when_a_training_was_stopped():
     with pytest.raises(KeyboardInterrupt):
         train(*make(), epochs=2, augment=stop_after(2), raise_when_stopped=True)
     assert train(*make(), epochs=2, after_step=lambda step: step == 2, raise_when_stopped=True).epochs == 0
+
+
+# -- kinds of fault known from elsewhere
+
+
+def grouped(rates=(0.01, 0.01), seed=3, **settings):
+    model, objective, _ = make(seed=seed)
+    parts = [model.convolutions, model.rnn, model.head][-len(rates) :]
+    groups = [{"params": list(part.parameters()), "lr": rate, **settings} for part, rate in zip(parts, rates)]
+    return model, objective, torch.optim.Adam(groups, lr=0.01)
+
+
+@pytest.mark.parametrize("other", [lambda: grouped((0.01, 0.1)), lambda: grouped(weight_decay=0.1), lambda: grouped((0.01,) * 3)])
+def test_learning_rates_by_parameter_group_belong_to_a_run(tmp_path, other):
+    train(*grouped(), checkpoint=tmp_path / "run.pt")
+    assert train(*grouped(), checkpoint=tmp_path / "run.pt").epochs == 3
+    with pytest.raises(CheckpointError, match="parameter groups: .*tensors; .* there, .*tensors.* here"):
+        train(*other(), checkpoint=tmp_path / "run.pt")
+
+
+def test_a_rate_that_was_set_after_the_optimizer_was_made_belongs_to_a_run(tmp_path):
+    train(*make(), checkpoint=tmp_path / "run.pt")
+    model, objective, optimizer = make()
+    optimizer.param_groups[0]["lr"] = 0.5
+    with pytest.raises(CheckpointError, match=r"parameter groups: .* there, .*lr=0\.5 here"):
+        train(model, objective, optimizer, checkpoint=tmp_path / "run.pt")
+
+
+@pytest.mark.parametrize("stopped_at", [2, 5])
+def test_a_schedule_of_groups_goes_on_with_the_same_optimizer(tmp_path, stopped_at):
+    """The fit cell alone is run again: the schedule has changed the groups, and it is the same run."""
+    def scheduled():
+        model, objective, optimizer = grouped((0.01, 0.1))
+        return model, objective, optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, [0.1, 0.2], total_steps=9)
+
+    model, objective, optimizer, schedule = scheduled()
+    expected = train(model, objective, optimizer, scheduler=schedule, augment=stop_after(0))
+    model, objective, optimizer, schedule = scheduled()
+    options = {"scheduler": schedule, "checkpoint": tmp_path / "run.pt"}
+    train(model, objective, optimizer, augment=stop_after(stopped_at), **options)
+    assert train(model, objective, optimizer, augment=stop_after(0), **options).digest() == expected.digest()
+
+
+def test_a_checkpoint_of_one_group_that_an_earlier_version_wrote_goes_on(tmp_path):
+    expected = train(*make(), epochs=3)
+    train(*make(), epochs=2, checkpoint=tmp_path / "run.pt")
+    state = torch.load(tmp_path / "run.pt", weights_only=True)
+    del state["identity"]["parameter groups"], state["best"], state["history"]["validation_loss"]
+    torch.save(state, tmp_path / "run.pt")
+    assert train(*make(), epochs=3, checkpoint=tmp_path / "run.pt").digest() == expected.digest()
+
+
+def test_an_optimizer_of_another_network_is_refused():
+    model, objective, optimizer = make()
+    with pytest.raises(ValueError, match=r"holds no weight of this ToyCTC.*Adam\(model\.parameters\(\), \.\.\.\)"):
+        train(ToyCTC(), objective, optimizer)
+    other = torch.optim.SGD(ToyCTC().parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="learning rate of another optimizer"):
+        train(model, objective, optimizer, scheduler=torch.optim.lr_scheduler.LinearLR(other))
+    model.head = torch.nn.Linear(16, 4)
+    with pytest.warns(UserWarning, match="2 of the optimizer's .* tensors are not this ToyCTC's"):
+        train(model, objective, optimizer, epochs=1)
+
+
+def test_frozen_weights_stay_and_a_network_of_them_alone_is_refused():
+    model, objective, _ = make()
+    model.convolutions.requires_grad_(False)
+    frozen, head = model.convolutions[0].weight.clone(), model.head.weight.clone()
+    train(model, objective, torch.optim.Adam([p for p in model.parameters() if p.requires_grad]), epochs=1)
+    train(model, objective, torch.optim.Adam(model.head.parameters()), epochs=1)  # the others are left out on purpose
+    assert torch.equal(frozen, model.convolutions[0].weight) and not torch.equal(head, model.head.weight)
+    model.requires_grad_(False)
+    with pytest.raises(ValueError, match="No weight of this ToyCTC can be trained: all are frozen"):
+        train(model, objective, torch.optim.Adam(model.parameters()))
+
+
+def plateau(**options):
+    model, objective, optimizer = make(lr=0.05)
+    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, threshold=0.05, **options)
+    return (model, objective, optimizer), schedule
+
+
+def test_a_plateau_schedule_is_stepped_with_the_test_loss_after_each_epoch():
+    run, schedule = plateau()
+    seen, step = [], schedule.step
+    schedule.step = lambda loss: seen.append(loss) or step(loss)
+    history = train(*run, epochs=8, scheduler=schedule)
+    assert seen == history.test_loss and run[2].param_groups[0]["lr"] < 0.05
+    run, schedule = plateau()
+    schedule.step = seen.append
+    history = train(*run, epochs=2, scheduler=schedule, validation=toy_captchas(5, seed=9))
+    assert seen[8:] == history.validation_loss != history.test_loss
+
+
+@pytest.mark.parametrize("stopped_at", [4, 6, 14])
+def test_a_plateau_schedule_goes_on_to_the_same_bits(tmp_path, stopped_at):
+    (undisturbed, *rest), schedule = plateau()
+    expected = train(undisturbed, *rest, epochs=8, scheduler=schedule, augment=stop_after(0))
+    run, first = plateau()
+    train(*run, epochs=8, scheduler=first, augment=stop_after(stopped_at), checkpoint=tmp_path / "run.pt")
+    (again, *rest), second = plateau()
+    found = train(again, *rest, epochs=8, scheduler=second, augment=stop_after(0), checkpoint=tmp_path / "run.pt")
+    assert found.digest() == expected.digest() and torch.equal(weights(again), weights(undisturbed))
+    assert second.state_dict() == schedule.state_dict()
+    run, other = plateau(factor=0.5)
+    with pytest.raises(CheckpointError, match=r"schedule: ReduceLROnPlateau.*factor=0\.1.*factor=0\.5"):
+        train(*run, epochs=8, scheduler=other, augment=stop_after(0), checkpoint=tmp_path / "run.pt")
+
+
+def test_a_subset_of_torch_is_trained_on_like_captchas():
+    first, second = torch.utils.data.random_split(toy_captchas(18, seed=1), (12, 6))
+    nested = torch.utils.data.Subset(second, [2, 0, 1])
+    options = {"epochs": 2, "batch_size": 5, "live": False}
+    model, objective, optimizer = make()
+    given = fit(model, objective, first, nested, optimizer, **options)
+    model, objective, optimizer = make()
+    whole = toy_captchas(18, seed=1)
+    test = whole.subset([second.indices[i] for i in (2, 0, 1)])
+    assert fit(model, objective, whole.subset(first.indices), test, optimizer, **options).digest() == given.digest()
+    with pytest.raises(ValueError, match="The train set must be Captchas, as load_captchas gives them, got list"):
+        fit(model, objective, [1, 2], test, optimizer, **options)
+
+
+@pytest.mark.parametrize("options", [{"epochs": 1.5}, {"epochs": True}, {"epochs": "2"}, {"batch_size": 2.0}])
+def test_numbers_that_are_not_whole_are_refused(options):
+    [(name, value)] = options.items()
+    with pytest.raises(ValueError, match=f"{name}={value!r}: ask for a whole number"):
+        train(*make(), **options)
+
+
+def test_an_alphabet_of_another_size_is_refused_before_training(tmp_path):
+    model, _, optimizer = make()
+    with pytest.raises(ValueError, match="ToyCTC has 4 classes, but this alphabet of 5 symbols and the blank needs 6"):
+        train(model, CTC(Alphabet("abcde")), optimizer, checkpoint=tmp_path / "run.pt")
+    assert not (tmp_path / "run.pt").exists()
+
+
+# -- choosing an epoch
+
+VALIDATION = toy_captchas(6, seed=9)
+
+
+def shaky(**options):
+    """A training whose validation loss rises again: the rate is far too high from the 10th step on."""
+    model, objective, optimizer = make(lr=0.02)
+
+    def raise_rate(step):
+        optimizer.param_groups[0]["lr"] = 0.02 if step < 9 else 0.5
+
+    return model, train(model, objective, optimizer, validation=VALIDATION, after_step=raise_rate, **options)
+
+
+def test_the_best_weights_are_those_of_the_lowest_validation_loss(capsys):
+    model, history = shaky(epochs=4, keep_best=True)
+    best = history.validation_loss.index(min(history.validation_loss))
+    assert history.epochs == len(history.validation_loss) == 4 and best < 3
+    assert f"Kept the weights of epoch {best + 1} of 4" in capsys.readouterr().out
+    short, _ = shaky(epochs=best + 1)
+    assert torch.equal(weights(model), weights(short))
+    last, without = shaky(epochs=4)
+    assert without == replace(history, seconds=without.seconds) and not torch.equal(weights(model), weights(last))
+    with torch.no_grad():
+        loss = CTC(ALPHABET).loss(model.eval()(VALIDATION.images.float()), *ALPHABET.encode_batch(VALIDATION.texts))
+    assert float(loss) == pytest.approx(min(history.validation_loss), rel=1e-5)
+
+
+def test_training_ends_when_patience_does(capsys):
+    _, history = shaky(epochs=20, patience=2)
+    losses = history.validation_loss
+    assert history.epochs < 20 and losses.index(min(losses)) == len(losses) - 3
+    assert "Stopped" not in capsys.readouterr().out
+
+
+def test_validation_changes_no_bit_of_the_training():
+    watched, plain = train(*make(), validation=VALIDATION), train(*make())
+    assert watched.digest() == plain.digest() and plain.validation_loss == []
+
+
+@pytest.mark.parametrize("stopped_at", [4, 8, 13])
+def test_choosing_goes_on_to_the_same_bits(tmp_path, stopped_at):
+    options = {"epochs": 6, "batch_size": 5, "validation": VALIDATION, "keep_best": True, "patience": 3}
+    undisturbed, *rest = make(lr=0.2)
+    expected = train(undisturbed, *rest, augment=stop_after(0), **options)
+    model, *rest = make(lr=0.2)
+    train(model, *rest, augment=stop_after(stopped_at), checkpoint=tmp_path / "run.pt", **options)
+    for _ in range(2):  # going on, and loading what is finished
+        again, *rest = make(lr=0.2)
+        found = train(again, *rest, augment=stop_after(0), checkpoint=tmp_path / "run.pt", **options)
+        assert (found.digest(), found.validation_loss) == (expected.digest(), expected.validation_loss)
+        assert torch.equal(weights(again), weights(undisturbed))
+    with pytest.raises(CheckpointError, match="validation images: .*best weights kept there, none here"):
+        train(*make(lr=0.2), epochs=6, augment=stop_after(0), checkpoint=tmp_path / "run.pt")
+
+
+def test_choosing_needs_images_of_its_own():
+    for options in ({"keep_best": True}, {"patience": 3}):
+        with pytest.raises(ValueError, match="needs images of their own: give validation=captchas"):
+            train(*make(), **options)
+    with pytest.raises(ValueError, match="patience=0"):
+        train(*make(), patience=0, validation=VALIDATION)
+    copy = TEST.subset(range(len(TEST)))
+    for given in (TEST, copy, TEST.subset([3, 1]), torch.utils.data.Subset(TEST, [0, 1])):
+        with pytest.raises(ValueError, match="The validation set is the test set"):
+            train(*make(), validation=given)
+    copy.images = copy.images.flip(3)  # other pixels under the same names and texts
+    with pytest.raises(ValueError, match="The validation set is the test set"):
+        train(*make(), validation=copy)
+    with pytest.warns(UserWarning, match="2 of the 8 validation images are test images too"):
+        train(*make(), epochs=1, validation=VALIDATION.joined(TEST.subset([0, 1])))
+    with pytest.raises(ValueError, match="The validation set holds no image"):
+        train(*make(), validation=VALIDATION.subset([]))

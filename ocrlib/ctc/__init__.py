@@ -1,1 +1,1 @@
-"""CTC step by step, as in notebooks 05 and 06: alignments, decoding, logits kept during training, and their figures."""
+"""CTC step by step, as in notebooks 05 and 06; reading with a pattern, words or a language model; places of symbols."""

@@ -11,6 +11,8 @@ import numpy as np
 from torch import Tensor
 
 from ocrlib.ctc.alignments import BLANK, collapse
+from ocrlib.ctc.automata import Automaton
+from ocrlib.ctc.guided import LanguageModel, guided_beam_search
 from ocrlib.evaluation import binomial_interval
 
 MOST_PATHS = 1_000_000  # limit of `exhaustive_search`: it takes some seconds
@@ -43,16 +45,33 @@ def exhaustive_search(log_probs: Tensor, blank: int = BLANK) -> list[Reading]:
     return _best_first({target: np.logaddexp.reduce(paths) for target, paths in found.items()})
 
 
-def prefix_beam_search(log_probs: Tensor, beam: int = 16, blank: int = BLANK) -> list[Reading]:
+def prefix_beam_search(
+    log_probs: Tensor,
+    beam: int = 16,
+    blank: int = BLANK,
+    *,
+    language_model: LanguageModel | None = None,
+    weight: float = 1.0,
+    automaton: Automaton | None = None,
+) -> list[Reading]:
     """The targets that prefix beam search finds in log_probs ``(T, C)``: at most ``beam``, most probable first.
 
     Paths that spell the same prefix share one entry. After each step only the ``beam`` most probable entries are kept. The
-    probabilities are lower bounds; they are exact if no entry was ever dropped. Raises ``ValueError`` for a beam below 1.
+    probabilities are lower bounds; they are exact if no entry was ever dropped.
+
+    ``language_model(prefix)`` gives ``(C,)`` values: log-probabilities that each class comes next, and in the blank's place that
+    the text ends. ``weight`` times their sum over a target is added to its log-probability, in its rank and in what is returned.
+    (Long texts have many factors below 1; a constant added to each value but the blank's makes up for that.) Only targets
+    that the ``automaton`` accepts are found, if it is given; an entry that could not become one in the steps left is dropped.
+
+    Raises ``ValueError`` for a beam below 1, and for a language model that gives another shape or NaN.
 
     Source: Hannun et al. 2014, "First-pass large vocabulary continuous speech recognition using bi-directional recurrent
-    DNNs", algorithm 1, without the language model.
+    DNNs", algorithm 1. Their language model judges words, this one symbols, and also the end.
     """
-    return prefix_beam_search_batch(log_probs[:, None], beam, blank)[0]
+    if language_model is None and automaton is None:
+        return prefix_beam_search_batch(log_probs[:, None], beam, blank)[0]
+    return _best_first(guided_beam_search(log_probs, beam, blank, language_model, weight, automaton))
 
 
 def prefix_beam_search_batch(log_probs: Tensor, beam: int = 16, blank: int = BLANK) -> list[list[Reading]]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import struct
 import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path, PureWindowsPath
@@ -24,12 +25,15 @@ from typing import NamedTuple
 from torch import Tensor
 
 from ocrlib.captchas import to_tensor
-from ocrlib.data.images import SUFFIXES, Picture, read_image
-from ocrlib.texts import Alphabet, first_few
+from ocrlib.data.images import ALL_SUFFIXES, SUFFIXES, Picture, read_image, remarks_on
+from ocrlib.texts import Alphabet, first_few, nfc
 
 ARCHIVE_SUFFIXES = (".zip", ".tar.gz", ".tgz")
 MAX_BYTES = 200_000_000  # of an unpacked archive; the published set has 9 million
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, struct.error, EOFError, UnicodeError)
+# abcde (1).png, abcde(1).png, abcde - Copy (2).png, abcde copy 2.png, abcde (another copy).png: as file managers name copies.
+_COPY = r"copy|another copy|\d(?:st|nd|rd|th) copy|kopie|copie|copia|c\u00f3pia|\u043a\u043e\u043f\u0438\u044f"
+_COPY = rf"copy of (.+)|(.+?)(?: [-\u2013\u2014] | )\(?(?:{_COPY})\)?(?: ?\(?\d+\)?)?|(.+?) ?\(\d+\)"
 _NAMED = 5  # faulty files spelled out in an error; the others are counted
 
 
@@ -62,62 +66,81 @@ def read_folder(place: str | Path, width: int, height: int) -> LabelledImages:
             found = read_folder(Path(work, "images"), width, height)
             return found._replace(remarks=[*remarks, *found.remarks])
     files, remarks = list_images(place)
-    pictures = read_files(place, files, _label_faults(files), width, height)
-    names, hashes = [file.name for file in files], [picture.hash for picture in pictures]
-    remarks += _remarks_on(names, pictures)
+    names = [file.name for file in files]
+    pictures = read_files(place, dict(zip(names, files)), _label_faults(files), width, height)
+    hashes = [picture.hash for picture in pictures]
+    remarks += [*remarks_on(names, pictures), *_equal_pictures(names, hashes)]
     return LabelledImages(names, [file.stem for file in files], to_tensor([p.pixels for p in pictures]), hashes, remarks)
 
 
-def list_images(folder: Path, labels: Path | None = None, look_inside: bool = True) -> tuple[list[Path], list[str]]:
-    """The image files of a folder, sorted by name, and remarks on what else lies there, a file ``labels`` excepted.
+def list_images(
+    folder: Path, known: Collection[Path] = (), look_inside: bool = True, suffixes: tuple[str, ...] = SUFFIXES, hint: str = ""
+) -> tuple[list[Path], list[str]]:
+    """The image files of a folder, sorted by name, and remarks on what else lies there, files and folders ``known`` excepted.
 
-    If the folder has no images, but one folder inside it has, those are taken. Raises as `read_folder` does.
+    If the folder has no images, but one folder inside it has, those are taken. ``hint`` is said if several have.
+    Raises as `read_folder` does.
     """
     entries = _entries(folder)
-    files = [entry for entry in entries if _is_image(entry)]
+    files = [entry for entry in entries if _is_image(entry, suffixes)]
     folders = [entry for entry in entries if entry.is_dir() and not _is_hidden(entry)]
     names = {file.name for file in files}
     again = {entry: n for entry in folders if (n := len(names & {inside.name for inside in _entries(entry)}))}
-    known = {*files, *again, *(entry for entry in entries if labels and entry.resolve() == labels.resolve())}
-    others = sorted(entry.name + "/" * entry.is_dir() for entry in entries if entry not in known)
+    read, mentioned = {*files, *again}, {path.resolve() for path in known}
+    others = [entry for entry in entries if entry not in read and entry.resolve() not in mentioned]
+    left = sorted(entry.name + "/" * entry.is_dir() for entry in others)
     if files:
         why = "of the same names again (as the Kaggle archive does): each image was read once."
         remarks = [f"The folder {entry.name} in {folder} holds {n:,} {why}" for entry, n in again.items()]
-        if others:
-            remarks.append(f"Left out of {folder}, because only PNG and JPEG files are read: {first_few(others)}.")
+        if left:
+            what = "PNG and JPEG files" if suffixes == SUFFIXES else "image files in the folder itself"
+            remarks.append(f"Left out of {folder}, because only {what} are read: {first_few(left)}.")
         return files, remarks
-    filled = [entry for entry in folders if any(map(_is_image, _entries(entry)))]
+    filled = [entry for entry in folders if any(_is_image(inside, suffixes) for inside in _entries(entry))]
     if look_inside and len(filled) == 1:
-        files, remarks = list_images(filled[0], labels, look_inside=False)
+        files, remarks = list_images(filled[0], known, look_inside=False, suffixes=suffixes)
         return files, [f"{folder} holds no images itself; those of {filled[0].name}/ inside it were read.", *remarks]
     why = f"{folder} holds no images; PNG or JPEG files named by their text (226md.png) were expected. "
     if filled:
-        why += f"Name one of the folders in it that do: {first_few([entry.name for entry in filled])}."
-    elif archives := [name for name in others if name.lower().endswith(ARCHIVE_SUFFIXES)]:
+        why += f"Name one of the folders in it that do: {first_few([entry.name for entry in filled])}.{hint}"
+    elif archives := [name for name in left if name.lower().endswith(ARCHIVE_SUFFIXES)]:
         why += f"Unpack {archives[0]}, or name the archive itself: root={str(folder / archives[0])!r}."
     else:
-        why += f"It holds {first_few(others)}." if others else "It is empty."
+        why += f"It holds {first_few(left)}." if left else "It is empty."
     raise FileNotFoundError(why)
 
 
-def read_files(folder: str | Path, files: list[Path], faults: dict[str, str], width: int, height: int) -> list[Picture]:
-    """Reads image files of a folder, in their order, each resized to ``width`` x ``height`` pixels.
+def list_below(folder: Path) -> list[Path]:
+    """The image files of a folder and of all folders below it, hidden ones and links to folders excepted."""
+    files = []
+    for entry in _entries(folder):
+        if _is_image(entry, ALL_SUFFIXES):
+            files.append(entry)
+        elif entry.is_dir() and not _is_hidden(entry) and not entry.is_symlink():
+            files += list_below(entry)
+    return files
 
-    ``faults`` (file name -> sentence) are known already. Raises ``ValueError`` that counts all faulty files and lists the first.
+
+def read_files(
+    folder: str | Path, files: Mapping[str, Path], faults: dict[str, str], width: int, height: int, **options: object
+) -> list[Picture]:
+    """Reads image files of a folder (name -> file), in their order, each with `read_image` and its options.
+
+    ``faults`` (name -> sentence) are known already. Raises ``ValueError`` that counts all faulty files and lists the first.
     """
 
     def read(file: Path) -> Picture | Exception:
         try:
-            return read_image(file, width, height)
+            return read_image(file, width, height, **options)
         except (OSError, ValueError) as error:
             return error
 
     # Pillow releases Python's lock while it decodes, so a few threads help; more than four only wait for each other.
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        results = list(pool.map(read, files))
-    unreadable = {file.name: str(result) for file, result in zip(files, results) if isinstance(result, Exception)}
+        results = list(pool.map(read, files.values()))
+    unreadable = {name: str(result) for name, result in zip(files, results) if isinstance(result, Exception)}
     if faults := {**unreadable, **faults}:
-        total = len({file.name for file in files} | faults.keys())
+        total = len(files.keys() | faults.keys())
         lines = [f"{len(faults):,} of {total:,} files in {folder} cannot be used:"]
         lines += [f"  {faults[name]}" for name in sorted(faults)[:_NAMED]]
         if len(faults) > _NAMED:
@@ -144,8 +167,15 @@ def _is_hidden(entry: Path) -> bool:
     return entry.name.startswith(".") or entry.name == "__MACOSX"
 
 
-def _is_image(entry: Path) -> bool:
-    return entry.suffix.lower() in SUFFIXES and not _is_hidden(entry) and not entry.is_dir()
+def _is_image(entry: Path, suffixes: tuple[str, ...]) -> bool:
+    return entry.suffix.lower() in suffixes and not _is_hidden(entry) and not entry.is_dir()
+
+
+def copy_remark(stem: str) -> str:
+    """A sentence if a file's stem, or its text, looks like the name of a copy: "abcde (1)"; else an empty string."""
+    found = re.fullmatch(_COPY, nfc(stem), re.IGNORECASE)
+    original = found and next(filter(None, found.groups()))
+    return f"It looks like the name of a copy of {original!r}. " if original else ""
 
 
 def _label_faults(files: list[Path]) -> dict[str, str]:
@@ -159,7 +189,7 @@ def _label_faults(files: list[Path]) -> dict[str, str]:
         if wrong := set(stem) - set(symbols):
             new = "" if set(stem.lower()) - set(symbols) else f" to {stem.lower()}{file.suffix}"
             what = f"it has {ascii(''.join(sorted(wrong)))}, only {symbols} are known"
-            faults[name] = f"{name} is not named by its text: {what}. Rename it{new}, or move it out."
+            faults[name] = f"{name} is not named by its text: {what}. {copy_remark(stem)}Rename it{new}, or move it out."
         elif len(stem) != usual:
             faults[name] = f"{name} has a text of {len(stem)} symbols, the other names have {usual}. Rename it, or move it out."
         elif stems[stem] > 1:
@@ -167,20 +197,13 @@ def _label_faults(files: list[Path]) -> dict[str, str]:
     return faults
 
 
-def _remarks_on(names: list[str], pictures: list[Picture]) -> list[str]:
-    """One sentence for each kind of conversion, with the first names, and one for equal pictures."""
-    by_remark: dict[str, list[str]] = {}
+def _equal_pictures(names: list[str], hashes: list[str]) -> list[str]:
     by_hash: dict[str, list[str]] = {}
-    for name, picture in zip(names, pictures):
-        by_hash.setdefault(picture.hash, []).append(name)
-        for remark in picture.remarks:
-            by_remark.setdefault(remark, []).append(name)
-    remarks = [f"{remark[0].upper()}{remark[1:]}: {first_few(which)}." for remark, which in by_remark.items()]
-    if same := [" = ".join(which) for which in by_hash.values() if len(which) > 1]:
-        remarks.append(
-            f"{first_few(same)}: the same picture under several labels. Keep the right one, or a test image may be trained on."
-        )
-    return remarks
+    for name, pixels in zip(names, hashes):
+        by_hash.setdefault(pixels, []).append(name)
+    same = [" = ".join(which) for which in by_hash.values() if len(which) > 1]
+    cure = "Keep the right one, or a test image may be trained on."
+    return [f"{first_few(same)}: the same picture under several labels. {cure}"] if same else []
 
 
 def unpack(archive: str | Path, folder: str | Path) -> list[str]:

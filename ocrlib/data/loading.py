@@ -7,17 +7,16 @@ import os
 import warnings
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from ocrlib.captchas import Captchas, shrink, to_tensor
 from ocrlib.data import download
 from ocrlib.data.folders import LabelledImages, read_folder
+from ocrlib.data.images import check_options
 from ocrlib.data.published import compare, correct, published
 from ocrlib.synthetic.generator import SyntheticCaptchas
 
 _SEED = 0  # of the generator's images
-_MAX_SIDE = 4096  # pixels; more is a mistyped width
 
 
 def load_captchas(
@@ -43,9 +42,7 @@ def load_captchas(
     """
     if source not in ("auto", "real", "synthetic"):
         raise ValueError(f"source is {source!r}; 'auto', 'real' or 'synthetic' was expected.")
-    for name, side in (("width", width), ("height", height)):
-        if not isinstance(side, (int, np.integer)) or isinstance(side, bool) or not 1 <= side <= _MAX_SIDE:
-            raise ValueError(f"{name} is {side!r}; a whole number of pixels from 1 to {_MAX_SIDE} was expected.")
+    check_options(width, height)
     if source == "synthetic":
         if root is not None:
             raise ValueError(

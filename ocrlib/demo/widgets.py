@@ -41,9 +41,9 @@ def explore(draw: Callable[..., Figure], **choices: Sequence[object]) -> VBox:
 
 def plot_reading(image: Readable, model: TrainedModel) -> Figure:
     """The image as the network sees it, the class probabilities at each time step, and the reading. Raises as `read` does."""
-    pixels = as_tensor(image, model.width)
+    pixels = as_tensor(image, model.width, fit=model.fit)
     shares = predict(model.network, pixels)[:, 0].softmax(1).cpu()  # (T, C)
-    (found,) = read(pixels, model)
+    (found,) = read(image, model)
     return plot_classes({f"read as {found}": shares}, model.alphabet, pixels[0], model.network.step_centres(model.width))
 
 
@@ -53,9 +53,9 @@ def plot_peaks(image: Readable, model: TrainedModel) -> Figure:
 
     Each symbol that is the likeliest class at a step is named above its bar; the blank's bars are grey.
     """
-    pixels = as_tensor(image, model.width)
+    pixels = as_tensor(image, model.width, fit=model.fit)
     shares = predict(model.network, pixels)[:, 0].softmax(1).cpu().numpy()  # (T, C)
-    (found,) = read(pixels, model)
+    (found,) = read(image, model)
     x = model.network.step_centres(model.width).numpy() + 0.5  # pixel x reaches from x to x + 1
     alt = f"an image, the class probabilities at each of {len(x)} time steps, and the reading {found}"
     figure = Figure(9.6, 2.9, alt, layout="none")

@@ -15,7 +15,16 @@ from pathlib import Path
 from ocrlib.checkpoints import PRETRAINED
 from ocrlib.data.loading import load_captchas
 from ocrlib.runtime import pick_budget
-from ocrlib.studies import cross_validation, ctc_vs_ce, keras_example, open_questions, peers, reproduction, synthetic_to_real
+from ocrlib.studies import (
+    cross_validation,
+    ctc_vs_ce,
+    keras_example,
+    open_questions,
+    peers,
+    reproduction,
+    synthetic_to_real,
+    tuning,
+)
 from ocrlib.studies.pretraining import pretrain, trained_file
 from ocrlib.studies.records import data_fingerprint, read_records, record_runs, run_recipe
 from ocrlib.studies.repetitions import check_repetition, repeat
@@ -32,6 +41,8 @@ STUDIES = {
     "receptive_fields": (open_questions.train_to_look, open_questions.LOOKING_JOBS, open_questions.LOOKING_JOBS[0]),
     "remedies": (open_questions.try_remedy, open_questions.REMEDY_JOBS, open_questions.REMEDY_JOBS[0]),
     "synthetic_to_real": (synthetic_to_real.transfer, synthetic_to_real.JOBS, synthetic_to_real.SMOKE_JOB),
+    "real_alone": (synthetic_to_real.train_alone, synthetic_to_real.ALONE_JOBS, synthetic_to_real.SMOKE_JOB),
+    "tuning": (tuning.tune, tuning.JOBS, tuning.SMOKE_JOB),
     "pretrained": (pretrain, [{}], {}),
     "keras_example": (keras_example.train_example, keras_example.JOBS, keras_example.JOBS[0]),
     "peers": (peers.read_with, peers.JOBS, {"reader": peers.OURS}),

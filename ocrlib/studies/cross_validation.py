@@ -20,8 +20,8 @@ from ocrlib.data.published import correct, corrections
 from ocrlib.evaluation import evaluate, predict, score
 from ocrlib.experiments import EXPERIMENTS, Experiment, Trained, train_on
 from ocrlib.objectives import CTC
-from ocrlib.runtime import arithmetic, pick_budget
-from ocrlib.studies.records import Figures, Record
+from ocrlib.runtime import pick_budget
+from ocrlib.studies.records import Figures, Record, arithmetic
 from ocrlib.studies.variants import narrow_column_cnn
 from ocrlib.texts import Alphabet
 

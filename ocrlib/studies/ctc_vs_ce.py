@@ -147,10 +147,10 @@ JOBS: list[dict[str, Any]] = [
 class PaddedCrossEntropy(CrossEntropy):
     """Cross-entropy for texts of up to T symbols: shorter ones are padded with the blank."""
 
-    def _check_steps(self, model: Network, width: int, texts: list[str]) -> None:
-        longest = max(texts, key=len)
-        if len(longest) > model.steps(width):
-            raise ValueError(f"{longest!r} has more symbols than the {model.steps(width)} positions of {type(model).__name__}.")
+    def misfit(self, model: Network, width: int, texts: list[str], widths: torch.Tensor | None = None) -> str | None:
+        longest, positions = max(texts, key=len), model.steps(width)
+        fits = len(longest) <= positions
+        return None if fits else f"{longest!r} has more symbols than the {positions} positions of {type(model).__name__}."
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor, target_lengths: torch.Tensor) -> torch.Tensor:
         """As in `CrossEntropy`, over all T positions, those of the padding included."""

@@ -9,6 +9,8 @@ from ocrlib.captchas import Captchas
 from ocrlib.plots import BLACK, BLUE, RED, SKY, Figure, finished, styled
 from ocrlib.texts import ctc_min_steps, symbol_frequencies
 
+MOST_SYMBOLS = 64  # bars with a legible letter below each
+
 
 def _bars(ax: Axes, names: Sequence[str], values: Sequence[float], captions: Sequence[str], **settings: str) -> Figure:
     ax.bar_label(ax.bar(range(len(names)), values, color=SKY, width=0.75), captions, padding=2)
@@ -22,11 +24,13 @@ def _bars(ax: Axes, names: Sequence[str], values: Sequence[float], captions: Seq
 def plot_symbol_frequencies(texts: Sequence[str], slots: str | None = None) -> Figure:
     """Share of each symbol in percent; with ``slots`` also what to expect when each slot is drawn equally often.
 
-    The expected range holds 95 of 100 draws of this size (normal approximation of the binomial).
+    The expected range holds 95 of 100 draws of this size (normal approximation of the binomial). Of more than ``MOST_SYMBOLS``
+    symbols the most frequent ones are shown.
     """
     counts = symbol_frequencies(texts)
     total = max(sum(counts.values()), 1)
-    symbols = sorted({*counts, *(slots or "")})
+    every = sorted({*counts, *(slots or "")})
+    symbols = sorted(sorted(every, key=lambda symbol: -counts.get(symbol, 0))[:MOST_SYMBOLS])
     ax = Figure(9.6, 3.3, "share of each symbol in all texts").subplots()
     if slots:
         share = np.array([slots.count(symbol) for symbol in symbols]) / len(slots)
@@ -36,6 +40,8 @@ def plot_symbol_frequencies(texts: Sequence[str], slots: str | None = None) -> F
         ax.legend()
     shares = [100 * counts.get(symbol, 0) / total for symbol in symbols]
     title = f"{total:,} symbols in {len(texts):,} texts"
+    if len(every) > len(symbols):
+        title += f": the {len(symbols)} most frequent of {len(every):,} different ones"
     return _bars(ax, symbols, shares, [""] * len(symbols), title=title, xlabel="symbol", ylabel="share (percent)")
 
 

@@ -125,4 +125,26 @@ class AttentionCE(PooledCE):
         return torch.einsum("npt,tnc->pnc", self.weights(columns).to(values), values).relu()
 
 
+class WithLSTM(ColumnCNN):
+    """A bidirectional LSTM between columns and head; its output is as wide as the columns. To be mixed in before the head."""
+
+    def __init__(self, classes: int = 37) -> None:
+        super().__init__(classes)
+        channels = self.head.in_features
+        self.rnn = nn.LSTM(channels, channels // 2, bidirectional=True)
+
+    def read(self, columns: Tensor) -> Tensor:
+        """Columns ``(T, N, channels)`` to the head's logits."""
+        with torch.autocast(columns.device.type, enabled=False):
+            return super().read(self.rnn(columns.float())[0])
+
+
+class RecurrentCTC(WithLSTM, ColumnCTC):
+    """`ColumnCTC` whose columns pass through an LSTM."""
+
+
+class RecurrentCE(WithLSTM, AttentionCE):
+    """`AttentionCE` whose columns pass through an LSTM."""
+
+
 HEADS: dict[str, type[Network]] = {"ctc": ColumnCTC, "pooled": PooledCE, "strided": StridedCE, "attention": AttentionCE}

@@ -16,11 +16,19 @@ from ocrlib.data.augmentation import RandomAffine
 from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import evaluate
 from ocrlib.experiments import EXPERIMENTS, MEANT_WIDTH, REPORTED_SPLIT, Experiment, checkpoint_files, parts, train_on
-from ocrlib.networks import CECRNN, CRNN, Network, flops_per_image, parameter_count
+from ocrlib.networks import CECRNN, CRNN, Network, parameter_count
 from ocrlib.objectives import CTC
 from ocrlib.studies.receptive_fields import off_centre, squared_gradients
 from ocrlib.studies.records import SEEDS, Figures, checkpoint_of_run, run_figures
-from ocrlib.studies.variants import OriginalCRNN, SixStepCRNN, StridedCECRNN, StridedCRNN, narrow, narrow_column_cnn
+from ocrlib.studies.variants import (
+    OriginalCRNN,
+    SixStepCRNN,
+    StridedCECRNN,
+    StridedCRNN,
+    flops_per_image,
+    narrow,
+    narrow_column_cnn,
+)
 from ocrlib.synthetic.generator import WIDTH, symbol_middles
 from ocrlib.texts import ctc_min_steps, equal_neighbours, symbol_frequencies
 
@@ -73,7 +81,7 @@ def train_variant(network: str, seed: int, scale: float, width: int | None = Non
 class UncheckedCTC(CTC):
     """CTC that accepts texts that need more steps than there are: they have a loss of 0 and are misread."""
 
-    def _check_steps(self, model: Network, width: int, texts: list[str]) -> None:
+    def misfit(self, *given: object) -> None:
         """Accept all texts."""
 
 

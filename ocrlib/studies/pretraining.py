@@ -11,8 +11,8 @@ from torch import nn
 
 from ocrlib.checkpoints import load_model, save_model
 from ocrlib.experiments import EXPERIMENTS, train_on
-from ocrlib.runtime import arithmetic, pick_budget, runs_folder
-from ocrlib.studies.records import Figures
+from ocrlib.runtime import pick_budget, runs_folder
+from ocrlib.studies.records import Figures, arithmetic
 from ocrlib.synthetic.generated import EndlessCaptchas
 from ocrlib.texts import Alphabet
 

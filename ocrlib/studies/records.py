@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
@@ -22,7 +25,8 @@ from ocrlib.captchas import Captchas
 from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import Report
 from ocrlib.experiments import EXPERIMENTS, REPORTED_SEED, REPORTED_SPLIT, checkpoint_files, run
-from ocrlib.runtime import arithmetic, describe_device, pick_budget, pick_device, runs_folder, versions
+from ocrlib.processor import cpuinfo, is_portable
+from ocrlib.runtime import describe_device, fast_dtype, pick_budget, pick_device, runs_folder, versions
 
 SEEDS = (REPORTED_SEED, 1, 2, 3, 4)  # of training, in the studies that repeat the reported recipes
 Figures = Mapping[str, Any]  # the results of a run by name: numbers, texts, lists and dicts, as JSON can hold them
@@ -37,6 +41,8 @@ RUNS = {
     "receptive_fields": "ocrlib.studies.open_questions:train_to_look",
     "remedies": "ocrlib.studies.open_questions:try_remedy",
     "synthetic_to_real": "ocrlib.studies.synthetic_to_real:transfer",
+    "real_alone": "ocrlib.studies.synthetic_to_real:train_alone",
+    "tuning": "ocrlib.studies.tuning:tune",
     "pretrained": "ocrlib.studies.pretraining:pretrain",
     "peers": "ocrlib.studies.peers:read_with",
     "keras_example": "ocrlib.studies.keras_example:train_example",
@@ -91,6 +97,15 @@ def run_figures(report: Report, *without: str) -> dict[str, Any]:
     return {name: value for name, value in figures.items() if name not in without}
 
 
+def arithmetic() -> str:
+    """What the last bits depend on beside the versions: "portable" (see `ocrlib.processor`), or the processor and its
+    instructions; and the type that is computed in."""
+    device = pick_device()
+    portable = device.type == "cpu" and is_portable()
+    how = ["portable"] if portable else [cpuinfo("model name"), torch.backends.cpu.get_cpu_capability()]
+    return ", ".join(filter(None, [*how, str(fast_dtype(device) or torch.float32)]))
+
+
 def checkpoint_of_run(name: str, captchas: Captchas) -> Path:
     """The file that a run goes on from after it was stopped. Whoever does the run deletes it at the end."""
     folder = runs_folder(pick_budget(), captchas.source) / "recorded"
@@ -108,6 +123,9 @@ def record_runs(
 
     A run is added when it ends, so a study that was stopped goes on, and two can share a file. Without an ``executor`` of
     ``concurrent.futures`` jobs run here, one by one. All runs have the same number of ``threads``: last bits depend on it.
+
+    Figures are written as strict JSON: NumPy's and torch's numbers as plain ones, null for what is not finite, and, with a
+    warning, words for what JSON can't hold; no finished run is lost.
 
     Raises ``ValueError`` for a function that can't be imported by its name or a job that JSON can't hold, ``RuntimeError``
     with the job's arguments when a job fails: the runs under way are still recorded, no others are started.
@@ -137,6 +155,14 @@ def _finished(function: Callable[..., Figures], plans: Iterable[Record], executo
         for future in as_completed(list(pending)):
             pending.remove(future)
             yield future.result()
+    except BrokenExecutor as error:
+        hint = "a worker process ended before its run did (too little memory?)"
+        if function.__module__ == "__main__":
+            hint = (
+                f"its processes could not find {function.__name__}, which is defined in this notebook or script. Put it into a "
+                "module, a file beside it such as study.py, import it from there, and give that to record_runs"
+            )
+        raise RuntimeError(f"The pool of processes broke: {hint}.") from error
     except Exception:
         under_way = [future for future in pending if not future.cancel()]
         yield from (future.result() for future in as_completed(under_way) if not future.exception())
@@ -154,7 +180,7 @@ def run_plan(function: Callable[..., Figures], plan: Record) -> Record:
         try:
             if (pick_budget().name, data_fingerprint()) != (plan.budget, plan.data):
                 raise ValueError("the study has another OCRLIB_BUDGET or OCRLIB_DATA (give a full path) than this process")
-            figures = _as_json(function(**plan.arguments))
+            figures = _as_figures(function(**plan.arguments))
         except Exception as error:
             # Only the error's text is kept: an exception that can't be unpickled would break a pool of processes.
             words = ", ".join(f"{name}={value!r}" for name, value in plan.arguments.items())
@@ -207,7 +233,7 @@ def add_record(path: Path, record: Record) -> None:
             file.write(b"\n")  # an editor left out the newline
         else:
             file.truncate(file.tell() - len(last))
-        file.write(json.dumps(vars(record), sort_keys=True).encode() + b"\n")
+        file.write(json.dumps(vars(record), sort_keys=True, allow_nan=False).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
@@ -237,8 +263,38 @@ def _name(function: Callable[..., Figures]) -> str:  # in a record
 
 
 def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as a file would give them back, so that a new record equals one that was read."""
+    """The arguments as a file would give them back, so that a new record equals one that was read."""
     try:
-        return json.loads(json.dumps(dict(values)))
+        return json.loads(json.dumps(dict(values), allow_nan=False, default=_number))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{values!r} can't be recorded ({error}); a dict of numbers, texts, lists and dicts can.") from error
+
+
+def _number(value: object) -> object:
+    """A number of NumPy's as Python's. Raises ``TypeError`` for anything else."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is no number or text")
+
+
+def _as_figures(values: object) -> dict[str, Any]:
+    """What a run gave, as strict JSON gives it back. Nothing is refused: the run is done."""
+    if not isinstance(values, Mapping):
+        warnings.warn(f"A run gave {type(values).__name__}, not figures by name: recorded as the figure 'result'.", stacklevel=2)
+        values = {"result": values}
+    return json.loads(json.dumps(_plain(values), allow_nan=False))
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, (np.generic, np.ndarray, torch.Tensor)):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(_plain(key)) if isinstance(key, np.generic) else str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int)):
+        return value
+    warnings.warn(f"JSON can't hold a {type(value).__name__}: recorded in words, {str(value)[:60]!r}.", stacklevel=2)
+    return str(value)

@@ -18,7 +18,7 @@ from ocrlib.captchas import Captchas, split
 from ocrlib.data.augmentation import RandomAffine
 from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import History, evaluate
-from ocrlib.experiments import EXPERIMENTS, Experiment, train_on
+from ocrlib.experiments import EXPERIMENTS, Experiment, parts, train_on
 from ocrlib.networks import Network
 from ocrlib.objectives import CTC
 from ocrlib.runtime import pick_budget, pick_device, seed_everything
@@ -51,6 +51,8 @@ JOBS: list[dict[str, Any]] = [
     *({"seed": seed} for seed in SEEDS),
     *({"seed": seed, "style": style, "augmented": False} for seed in SEEDS for style in STYLES),
 ]
+
+ALONE_JOBS = [{"seed": seed} for seed in SEEDS]  # for `train_alone`
 
 
 def transfer(seed: int, style: str = "matched", augmented: bool = True) -> Figures:
@@ -85,8 +87,7 @@ def transfer(seed: int, style: str = "matched", augmented: bool = True) -> Figur
 
 
 def _with_real(training: Pretraining, last: list[Captchas], zero: Pretraining, real: Captchas, seed: int) -> dict[str, Any]:
-    held_out = round(TEST * len(real) / 1070)
-    train, test = split(real, (len(real) - held_out, held_out), seed)
+    train, test = split(real, _sizes(real), seed)
     pretrained, alone = {"0": evaluate(zero.model, zero.objective, test).figures}, {}
     recipe = EXPERIMENTS["fast"].within(pick_budget(), len(real))
     for n in sorted({min(n, len(train)) for n in REAL}):
@@ -98,6 +99,26 @@ def _with_real(training: Pretraining, last: list[Captchas], zero: Pretraining, r
         model, objective, _ = train_on(recipe, some.cycle(0, recipe.train), test, seed)
         alone[str(n)] = evaluate(model, objective, test).figures
     return {"pretrained": pretrained, "alone": alone}
+
+
+def _sizes(real: Captchas) -> tuple[int, int]:
+    """How many of the real images can be trained on, and how many are tested."""
+    test = round(TEST * len(real) / 1070)
+    return len(real) - test, test
+
+
+def train_alone(seed: int) -> Figures:
+    """The fast recipe on all real training images of `transfer`, for as many epochs as that has chunks, as figures.
+
+    So a training on real images has about as many steps as one on generated images, and the same test images.
+    """
+    recipe = EXPERIMENTS["fast"]
+    real = load_captchas(width=recipe.width)
+    train, test = _sizes(real)
+    recipe = replace(recipe, train=train, test=test, epochs=(CHUNKS,))
+    recipe, train, test = parts(recipe, real, seed)
+    model, objective, history = train_on(recipe, train, test, seed)
+    return run_figures(evaluate(model, objective, test).after_training(history))
 
 
 def half_real(chunk: Captchas, real: Captchas, number: int) -> Captchas:

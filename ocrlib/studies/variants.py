@@ -1,8 +1,10 @@
-"""Variants of the networks: with fewer channels, strides in place of pools, fewer steps, and the original CRNN's layers."""
+"""Variants of the networks: fewer channels, strides in place of pools, fewer steps, the original CRNN's layers; their FLOPs."""
 
+import copy
 import functools
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from ocrlib.networks import CECRNN, CRNN, ColumnCNN, RecurrentNetwork, conv
@@ -110,3 +112,22 @@ def narrow_column_cnn(scale: float) -> type[ColumnCNN]:
     """A subclass of `ColumnCNN` with ``scale`` times its channels."""
     channels = tuple(round(channels * scale) for channels in ColumnCNN.CHANNELS)
     return type(f"ColumnCNN x {scale:g}", (ColumnCNN,), {"CHANNELS": channels})
+
+
+def flops_per_image(model: nn.Module, width: int, height: int = 32) -> int:
+    """Floating-point operations of the forward pass of one image; a multiply-add is two.
+
+    Convolutions and matrix products are counted, as torch's `FlopCounterMode` does. The rest (batch norm, pools,
+    activations) takes far fewer operations.
+    """
+    from torch.utils.flop_counter import FlopCounterMode  # takes long to import
+
+    model, enabled = copy.deepcopy(model).cpu().eval(), torch.backends.mkldnn.enabled
+    # Without oneDNN torch computes an LSTM on the CPU by single matrix products, which the counter sees.
+    torch.backends.mkldnn.enabled = False
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            model(torch.zeros(1, 1, height, width))
+    finally:
+        torch.backends.mkldnn.enabled = enabled
+    return counter.get_total_flops()

@@ -19,12 +19,16 @@ def random_serial(rng: np.random.Generator, lengths: Sequence[int] = LENGTHS) ->
     return "".join(SYMBOLS[i] for i in rng.integers(len(SYMBOLS), size=rng.choice(lengths)))
 
 
-def draw_serial(text: str, rng: np.random.Generator) -> Image.Image:
-    """A label with ``text``: an "RGB" image, about 170 x 44 pixels, in random colours, a little rotated, blurred and noisy."""
+def draw_serial(text: str, rng: np.random.Generator, tight: bool = False) -> Image.Image:
+    """A label with ``text``: an "RGB" image, about 170 x 44 pixels, in random colours, a little rotated, blurred and noisy.
+
+    With ``tight`` it is as wide as its text, whatever the length; without, about ten symbols have room.
+    """
     width, height = int(rng.integers(160, 181)), int(rng.integers(40, 49))
     paper = tuple(rng.integers(150, 241, 3).tolist())
     ink = tuple(rng.integers(0, 90, 3).tolist())
     size = int(rng.integers(23, 29))
+    width = round(0.62 * size * len(text)) + 16 if tight else width
     image = Image.new("RGB", (width, height), paper)
     font = ImageFont.truetype(typeface(FACE), size, layout_engine=ImageFont.Layout.BASIC)
     left = rng.uniform(4, max(width - 0.62 * size * len(text) - 4, 5))
@@ -36,11 +40,12 @@ def draw_serial(text: str, rng: np.random.Generator) -> Image.Image:
 
 
 def make_serials(
-    folder: str | Path, n: int, seed: int, lengths: Sequence[int] = LENGTHS, labels: str | Path | None = None
+    folder: str | Path, n: int, seed: int, lengths: Sequence[int] = LENGTHS, labels: str | Path | None = None, tight: bool = False
 ) -> None:
     """Write ``n`` labels as PNG files into ``folder``. A file's name is its text and a number.
 
-    With ``labels``, the path of a CSV file to write, a file's name is only a number, and the CSV file holds the texts.
+    ``tight`` is explained at `draw_serial`. With ``labels``, the path of a CSV file to write, a file's name is only a number, and
+    the CSV file holds the texts.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +53,7 @@ def make_serials(
     for i in range(n):
         text = random_serial(rng, lengths)
         name = f"{text}_{i:05}.png" if labels is None else f"{i:05}.png"
-        draw_serial(text, rng).save(folder / name)
+        draw_serial(text, rng, tight).save(folder / name)
         rows.append((name, text))
     if labels is not None:
         with open(labels, "w", newline="", encoding="utf-8") as file:

@@ -6,10 +6,11 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from ocrlib.captchas import shrink
-from ocrlib.data.images import MAX_PIXELS, BadImage, read_image
+from ocrlib.data.images import MAX_PIXELS, BadImage, read_image, read_images
+from ocrlib.data.loading import load_captchas
 
 COLOURS = Image.effect_mandelbrot((200, 50), (-2, -1, 1, 1), 90)  # deterministic, and no two columns are alike
 
@@ -227,3 +228,167 @@ def test_several_oddities_at_once(tmp_path):
     upright = colours.convert("RGB").transpose(Image.Transpose.ROTATE_180)
     np.testing.assert_array_equal(picture.pixels, shrink(upright, 100, 32))
     assert len(picture.remarks) == 2
+
+
+# --- half an image, whatever another cell has set --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def truncated_allowed(monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+
+
+@pytest.mark.parametrize("content", [png_bytes(), jpeg_bytes()], ids=["PNG", "JPEG"])
+@pytest.mark.parametrize("door", ["path", "bytes", "file", "picture"])
+def test_half_an_image_is_refused_whatever_pillows_switch_says(tmp_path, truncated_allowed, content, door):
+    half = content[: len(content) // 2]
+    file = tmp_path / "abcde.png"
+    file.write_bytes(half)
+    with pytest.raises(BadImage, match="damaged, cut off"):
+        read_image({"path": file, "bytes": half, "file": io.BytesIO(half), "picture": Image.open(file)}[door], 100, 32)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is True
+
+
+def test_half_an_image_is_refused_in_a_folder_too(captcha_folder, truncated_allowed):
+    """Eight threads at once: none may find the switch as another has put it back."""
+    files = sorted(captcha_folder.iterdir())
+    for file in files:
+        file.write_bytes(file.read_bytes()[:-500])
+    with pytest.raises(ValueError, match="12 of 12 files"):
+        load_captchas(captcha_folder)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is True
+
+
+def test_pillows_switch_stays_off_where_it_was_off():
+    read_image(png_bytes(), 100, 32)
+    with pytest.raises(BadImage):
+        read_image(png_bytes()[: len(png_bytes()) // 2], 100, 32)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is False
+
+
+# --- several frames or pages -----------------------------------------------------------------------------------------------
+
+OTHER = Image.new("L", (200, 50), 9)
+OTHER.paste(200, (10, 10, 40, 40))
+
+
+def several(format, **options):
+    file = io.BytesIO()
+    COLOURS.convert("RGB").save(file, format, save_all=True, append_images=[OTHER.convert("RGB")], **options)
+    return file.getvalue()
+
+
+def test_a_phones_jpeg_is_read_as_its_first_picture(tmp_path):
+    file = tmp_path / "abcde.jpg"
+    file.write_bytes(several("MPO", quality=95))
+    picture = read_image(file, 100, 32)
+    assert np.abs(picture.pixels.astype(int) - shrink(COLOURS, 100, 32)).mean() < 3 and picture.remarks == []
+    assert np.abs(read_image(file, 100, 32, frame=1).pixels.astype(int) - shrink(OTHER, 100, 32)).mean() < 3
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
+def test_a_frame_is_chosen_by_its_number(format):
+    content = several(format, **({"lossless": True} if format == "WEBP" else {}))
+    for frame, expected in enumerate((COLOURS, OTHER)):
+        np.testing.assert_array_equal(read_image(content, 100, 32, frame=frame).pixels, shrink(expected, 100, 32))
+    with pytest.raises(BadImage, match="2 frames; .*frame=0 is the first"):
+        read_image(content, 100, 32)
+    with pytest.raises(BadImage, match="2 frames, numbered 0 to 1; frame=2 was asked for"):
+        read_image(content, 100, 32, frame=2)
+
+
+def test_the_first_page_of_a_tiff_is_read():
+    picture = read_image(several("TIFF"), 100, 32)
+    np.testing.assert_array_equal(picture.pixels, shrink(COLOURS, 100, 32))
+    assert picture.remarks == ["several pages; the first was read (frame=1 reads the second)"]
+    np.testing.assert_array_equal(read_image(several("TIFF"), 100, 32, frame=1).pixels, shrink(OTHER, 100, 32))
+
+
+@pytest.mark.parametrize("frame", [-1, 1.5, True, "0"])
+def test_a_frame_that_is_no_number(frame):
+    with pytest.raises(ValueError, match="frame=.*; a whole number from 0 to 4096 was expected"):
+        read_image(png_bytes(), 100, 32, frame=frame)
+
+
+@pytest.mark.parametrize("format", ["TIFF", "BMP", "GIF", "WEBP"])
+def test_other_formats_with_one_picture(format):
+    file = io.BytesIO()
+    COLOURS.save(file, format, **({"lossless": True} if format == "WEBP" else {}))
+    np.testing.assert_array_equal(read_image(file, 100, 32).pixels, shrink(COLOURS, 100, 32))
+
+
+# --- bytes, open files, arrays ---------------------------------------------------------------------------------------------
+
+
+def test_bytes_and_open_files(tmp_path):
+    file = tmp_path / "abcde.png"
+    file.write_bytes(png_bytes())
+    expected = read_image(file, 100, 32)
+    written = io.BytesIO()
+    COLOURS.save(written, "PNG")  # stands at its end now
+    with open(file, "rb") as opened:
+        for source in (png_bytes(), bytearray(png_bytes()), memoryview(png_bytes()), written, opened):
+            found = read_image(source, 100, 32)
+            np.testing.assert_array_equal(found.pixels, expected.pixels)
+            assert (found.hash, found.size, found.shown) == (expected.hash, (200, 50), 100)
+    assert written.tell() == len(written.getvalue())
+    with pytest.raises(BadImage, match=r"images\[1\] is no image"):
+        read_images([png_bytes(), b"nothing"], 100, 32)
+    with pytest.raises(ValueError, match="open it for bytes"):
+        read_image(io.StringIO("text"), 100, 32)
+
+
+GREY = np.asarray(COLOURS)
+ARRAYS = {
+    "uint8": GREY,
+    "int64": GREY.astype(np.int64),
+    "floats to 1": GREY / 255,
+    "floats to 255": GREY.astype(np.float32),
+    "(H, W, 1)": GREY[:, :, None],
+    "(1, H, W)": GREY[None],
+    "colours": np.stack([GREY] * 3, axis=2),
+    "opaque": np.stack([GREY, GREY, GREY, np.full_like(GREY, 255)], axis=2),
+    "16 bits": GREY.astype(np.uint16) * 256 + 200,
+}
+
+
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS.keys())
+def test_arrays(array):
+    np.testing.assert_array_equal(read_image(array, 100, 32).pixels, shrink(COLOURS, 100, 32))
+    assert len(read_images(array, 100, 32)[0]) == 1 and len(read_images([array, array], 100, 32)[0]) == 2
+
+
+def test_a_stack_of_arrays():
+    pictures, remarks = read_images(np.stack([GREY, 255 - GREY]), 100, 32)
+    assert len(pictures) == 2 and remarks == []
+    assert (set(read_image(GREY > 100, 200, 50).pixels.flat), len(read_images([], 100, 32)[0])) == ({0, 255}, 0)
+
+
+REFUSED_ARRAYS = {
+    "a line": (np.zeros(5), r"\(H, W\), \(H, W, 3\) or \(H, W, 4\) was expected for the image, got \(5,\)"),
+    "channels first": (np.zeros((3, 50, 200), np.uint8), r"got \(3, 50, 200\)"),
+    "empty": (np.zeros((0, 9)), r"got \(0, 9\)"),
+    "negative": (GREY.astype(int) - 9, "pixels from -9 to .*; 0 to 255"),
+    "too large": (np.stack([GREY] * 3, axis=2).astype(int) * 9, "0 to 255 .* were expected: scale them"),
+    "not a number": (np.full((50, 200), np.nan), "pixels from nan to nan"),
+    "floats beyond": (GREY * 3.5, "0 to 1 or 0 to 255"),
+    "objects": (np.full((50, 200), "x"), "An array of numbers was expected"),
+    "tiny": (np.zeros((3, 200), np.uint8), "200 x 3 pixels .*at least 8 a side"),
+    "no image": (7, "its bytes, a picture .* or an array was expected for the image, got int"),
+}
+
+
+@pytest.mark.parametrize("array, words", REFUSED_ARRAYS.values(), ids=REFUSED_ARRAYS.keys())
+def test_refused_arrays(array, words):
+    with pytest.raises(ValueError, match=words):
+        read_image(array, 200, 32)
+
+
+def test_the_frame_of_a_picture_is_chosen_before():
+    with pytest.raises(ValueError, match=r"frame=1 is for files: .*image.seek\(1\)"):
+        read_image(COLOURS, 100, 32, frame=1)
+
+
+def test_a_heic_photograph_is_named():
+    with pytest.raises(BadImage, match="a HEIC or AVIF photograph .save it as JPEG"):
+        read_image(b"\0\0\0\x18ftypheic" + bytes(40), 100, 32)

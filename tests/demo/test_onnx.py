@@ -1,12 +1,13 @@
 """ONNX files: the logits and texts of the network in torch, and errors that say what to do."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from ocrlib import CECRNN, CRNN, Alphabet, ColumnCNN, TrainedModel, load_captchas, read
+from ocrlib import CECRNN, CRNN, Alphabet, ColumnCNN, ModifiedCRNN, TrainedModel, load_captchas, read
 from ocrlib.checkpoints import load_pretrained
 from ocrlib.demo.onnx import export_onnx, load_onnx
 from ocrlib.evaluation import predict
@@ -31,6 +32,65 @@ def test_any_network_gives_torchs_logits(tmp_path, network, width):
     difference = predict(model.network, images) - predict(loaded.network, images)
     assert difference.abs().max() < 1e-4
     assert (loaded.width, loaded.alphabet.symbols, loaded.network.objective) == (width, model.alphabet.symbols, network.objective)
+
+
+@pytest.mark.parametrize("network, width", [(ColumnCNN, 96), (CRNN, 80), (ModifiedCRNN, 176)])
+def test_width_and_batch_are_free_for_ctc_and_the_texts_are_torchs(tmp_path, network, width):
+    torch.manual_seed(0)
+    model = TrainedModel(network(classes=20).eval(), Alphabet("2345678bcdefgmnpwxy"), width)
+    with torch.no_grad():
+        model.network.head.weight.mul_(20)  # an untrained network says nothing but one symbol
+    export_onnx(tmp_path / "m.onnx", model)
+    loaded = load_onnx(tmp_path / "m.onnx")
+    for wide, n in ((width - 16, 1), (width, 3), (width + 50, 65)):
+        images = torch.randint(0, 256, (n, 1, 32, wide), dtype=torch.uint8)
+        ours, theirs = (read(images, replace(each, width=wide)) for each in (model, loaded))
+        assert [text.text for text in ours] == [text.text for text in theirs] and any(text.text for text in ours)
+
+
+def test_a_free_width_reads_as_torch_does_at_three_widths(pretrained):
+    model, loaded = load_pretrained(), load_onnx(pretrained)
+    for width in (80, 96, 128):
+        images = load_captchas(width=width, source="synthetic").images[:60]
+        ours, theirs = (read(images, replace(each, width=width)) for each in (model, loaded))
+        assert [text.text for text in ours] == [text.text for text in theirs] and sum(len(text.text) for text in ours) > 200
+
+
+def test_batches_of_none_and_images_of_other_sizes_are_refused(tmp_path, pretrained):
+    """Of none, onnxruntime would end the process."""
+    network = load_onnx(pretrained).network
+    for shape in ((0, 1, 32, 96), (1, 1, 31, 96), (1, 1, 32, 0), (1, 32, 96)):
+        with pytest.raises(ValueError, match=r"reads images \(N, 1, 32, W\) with N at least 1 and W at least 1, got"):
+            network(torch.zeros(shape))
+    export_onnx(tmp_path / "crnn.onnx", TrainedModel(CRNN(3).eval(), Alphabet("ab"), 80))
+    with pytest.raises(ValueError, match="W at least 8, got"):
+        load_onnx(tmp_path / "crnn.onnx").network(torch.zeros(1, 1, 32, 7))
+    with pytest.raises(ValueError, match="N at least 1"):
+        predict(load_onnx(tmp_path / "crnn.onnx").network, torch.zeros(0, 1, 32, 80, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="no linear head"):
+        load_onnx(pretrained).with_alphabet("abc")
+
+
+def test_an_export_leaves_the_network_as_it_was_and_makes_the_folder(tmp_path):
+    network = ColumnCNN(classes=4).train()
+    network.convolutions[0].eval()
+    network.head.weight.requires_grad_(False)
+    before = [(module, module.training) for module in network.modules()]
+    weights = {name: value.clone() for name, value in network.state_dict().items()}
+    export_onnx(tmp_path / "new" / "folder" / "m.onnx", TrainedModel(network, Alphabet("abc"), 96, "pad"))
+    assert before == [(module, module.training) for module in network.modules()]
+    assert all(weights[name].equal(value) for name, value in network.state_dict().items())
+    assert [p.requires_grad for p in network.head.parameters()] == [False, True]
+    loaded = load_onnx(tmp_path / "new" / "folder" / "m.onnx")
+    assert (loaded.alphabet.symbols, loaded.fit) == ("abc", "pad")
+
+
+def test_an_export_leaves_the_network_on_its_device(tmp_path, monkeypatch):
+    """No GPU is needed to see it: only a copy of the network may be moved."""
+    network, moved = ColumnCNN(classes=4), []
+    monkeypatch.setattr(ColumnCNN, "cpu", lambda self: moved.append(self) or self)
+    export_onnx(tmp_path / "m.onnx", TrainedModel(network, Alphabet("abc"), 96))
+    assert len(moved) == 1 and moved[0] is not network
 
 
 def agree(captchas, path):

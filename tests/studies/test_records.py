@@ -1,15 +1,18 @@
 """Studies of many runs: nothing is lost, nothing is done twice, and it doesn't matter who does the work."""
 
 import json
+import math
 import multiprocessing
 import os
 import signal
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from pkgutil import resolve_name
 
+import numpy as np
 import pytest
 import study_jobs
 import torch
@@ -270,11 +273,58 @@ def test_jobs_that_no_line_can_hold_are_refused_before_the_first_run(path, count
     assert counted == [] and not path.exists()
 
 
-@pytest.mark.parametrize("figures", [{"loss": torch.tensor(1.0)}, None, 0.5])
-def test_figures_that_no_line_can_hold_are_refused(path, counted, figures):
-    with pytest.raises(RuntimeError, match=r"count\(gives='this'\) failed.*can't be recorded"):
-        counted.append(figures)
-        record_runs(path, [{"gives": "this"}], count)
+def not_json(name):
+    raise AssertionError(f"{name} is not strict JSON")
+
+
+FIGURES = [
+    ({"loss": torch.tensor(1.5), "cer": np.float32(0.25), "edits": np.int64(3), "ok": np.bool_(True)},
+     {"loss": 1.5, "cer": 0.25, "edits": 3, "ok": True}),
+    ({"a": math.nan, "b": [math.inf, -math.inf], "c": np.float64("nan")}, {"a": None, "b": [None, None], "c": None}),
+    ({"curve": np.array([0.5, math.nan]), "sizes": (1, 2), np.int64(7): {3: np.str_("x")}},
+     {"curve": [0.5, None], "sizes": [1, 2], "7": {"3": "x"}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("figures, written", FIGURES)
+def test_figures_are_strict_json_whatever_numbers_they_are(path, counted, figures, written):
+    counted.append(figures)
+    [record] = record_runs(path, [{"gives": "this"}], count)
+    assert record.figures == written and json.loads(path.read_text(), parse_constant=not_json)["figures"] == written
+    assert read_records(path) == [record]
+
+
+@pytest.mark.parametrize(
+    "figures, written", [({"device": torch.device("cpu")}, {"device": "cpu"}), (None, {"result": None}), (0.5, {"result": 0.5})]
+)
+def test_a_finished_run_is_recorded_even_where_json_cannot_hold_its_figures(path, counted, figures, written):
+    counted.append(figures)
+    with pytest.warns(UserWarning, match="recorded"):
+        [record] = record_runs(path, [{"gives": "this"}], count)
+    assert record.figures == written and read_records(path) == [record]
+
+
+def test_numbers_of_numpy_are_arguments_and_those_that_are_not_finite_are_refused_before_the_run(path, counted):
+    [record] = record_runs(path, [{"seed": np.int64(3), "rate": np.float64(0.1)}], count)
+    assert record.arguments == {"seed": 3, "rate": 0.1} and type(counted[0]["seed"]) is int
+    with pytest.raises(ValueError, match="can't be recorded"):
+        record_runs(path, [{"seed": 1, "rate": math.nan}], count)
+    assert len(counted) == 1
+
+
+class BrokenPool(Executor):
+    def submit(self, *_):
+        future = Future()
+        future.set_exception(BrokenProcessPool("A process in the process pool was terminated abruptly"))
+        return future
+
+
+def test_a_pool_that_cannot_find_a_notebooks_function_says_what_to_do(path, monkeypatch):
+    with pytest.raises(RuntimeError, match=r"worker process ended before its run did"):
+        record_runs(path, [{"seed": 1}], count, BrokenPool())
+    monkeypatch.setattr(count, "__module__", "__main__")
+    with pytest.raises(RuntimeError, match=r"could not find count, which is defined in this notebook.*Put it into a module"):
+        record_runs(path, [{"seed": 1}], count, BrokenPool())
 
 
 def test_a_file_that_cannot_be_written_is_found_out_before_the_first_run(tmp_path, counted):

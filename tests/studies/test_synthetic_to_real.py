@@ -9,7 +9,7 @@ from toys import weights
 
 from ocrlib import EXPERIMENTS, load_captchas
 from ocrlib.studies import synthetic_to_real as module
-from ocrlib.studies.synthetic_to_real import JOBS, SEEDS, STYLES, Pretraining, half_real, transfer
+from ocrlib.studies.synthetic_to_real import ALONE_JOBS, JOBS, SEEDS, STYLES, Pretraining, half_real, train_alone, transfer
 from ocrlib.synthetic.generated import EndlessCaptchas
 
 
@@ -86,3 +86,20 @@ def test_half_of_a_chunk_is_real_in_turn():
 def test_an_unknown_style_is_named():
     with pytest.raises(ValueError, match="no style 'odd'"):
         transfer(1, "odd")
+
+
+def test_real_images_alone_are_those_of_transfer_for_as_many_epochs_as_it_has_chunks(monkeypatch):
+    seen = []
+    train_on = module.train_on
+
+    def watching(recipe, train, test, seed):
+        seen.append((recipe.epochs, len(train), test.names))
+        return train_on(recipe, train, test, seed)
+
+    monkeypatch.setattr(module, "train_on", watching)
+    monkeypatch.setattr(module, "CHUNKS", 2)
+    monkeypatch.setattr(module, "MIXED", 1)
+    transfer(seed=1)
+    figures = train_alone(seed=1)
+    assert seen[-1] == ((2,), 9, seen[-2][2]) and figures["images"] == 3
+    assert len({job["seed"] for job in ALONE_JOBS}) == len(ALONE_JOBS) == 5

@@ -25,6 +25,15 @@ def test_a_label_shows_ink_on_paper_within_its_edges(text):
         assert ink[:, :2].mean() < 0.05 and ink[:, -2:].mean() < 0.05, "nothing is cut off"
 
 
+@pytest.mark.parametrize("text", ["A1B2", "0123456789AB"])
+def test_a_label_can_be_as_wide_as_its_text(text):
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        grey = np.asarray(draw_serial(text, rng, tight=True).convert("L")).astype(float)
+        ink = grey < np.median(grey) - 45
+        assert abs(grey.shape[1] - 15.5 * len(text) - 16) < 0.13 * grey.shape[1] and ink[:, -2:].mean() < 0.05
+
+
 def test_a_folder_repeats_itself(tmp_path):
     for name in ("a", "b"):
         make_serials(tmp_path / name, 5, seed=3)

@@ -133,7 +133,7 @@ def test_modules_can_be_read_at_a_sitting() -> None:
     assert {name: lines for name, lines in lengths.items() if lines > 300} == {}
     core = [path for name, path in MODULES.items() if "." not in name]
     assert len(core) <= 13 and sum(map(length, core)) <= 2520
-    assert sum(lengths.values()) <= 9300
+    assert sum(lengths.values()) <= 9700
     assert sum(length(path) for path in (ROOT / "tools").rglob("*.*") if path.suffix != ".pyc") <= 420
 
 

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from ocrlib.captchas import Captchas
 from ocrlib.checkpoints import random_states, restore_random_states
-from ocrlib.data.checks import Epochs, check, describe_callable, describe_groups, describe_images
+from ocrlib.data.checks import Epochs, check, describe, describe_callable, describe_groups, describe_images, describe_schedule
 from ocrlib.evaluation import History, predict
 from ocrlib.networks import parameter_count
 from ocrlib.objectives import Objective
@@ -136,9 +136,9 @@ class Loop:
         identity = {
             "network": f"{type(self.model).__name__}, {parameter_count(self.model):,} parameters, layers {layers}",
             "objective": repr(self.objective),
-            "optimizer": _describe(self.optimizer, self.optimizer.defaults),
+            "optimizer": describe(self.optimizer, self.optimizer.defaults),
             "parameter groups": describe_groups(self.optimizer, scheduled=self.scheduler is not None),
-            "schedule": _describe(self.scheduler, self._fixed_schedule()) if self.scheduler else "none",
+            "schedule": describe_schedule(self.scheduler) if self.scheduler else "none",
             "batch size": str(self.batch_size),
             "gradient clipping": str(self.clip_norm),
             "augmentation": describe_callable(self.augment) if self.augment else "none",
@@ -205,21 +205,8 @@ class Loop:
         logits = self.objective.without_padding(logits, self.model, widths, images.shape[3])
         return float(self.objective.loss(logits, *targets))
 
-    def _fixed_schedule(self) -> dict[str, Any]:
-        """The entries of the schedule's state that say which schedule it is, not how far it has come."""
-        plain = {key: value for key, value in self.scheduler.state_dict().items() if isinstance(value, (int, float, str, list))}
-        moving = {"last_epoch"}
-        if self.plateau:
-            moving |= {"best", "num_bad_epochs", "cooldown_counter"}
-            plain["base_lrs"] = [float(group["initial_lr"]) for group in self.optimizer.param_groups]
-        return {key: value for key, value in plain.items() if key not in moving and not key.startswith("_")}
-
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
 
     def _seconds(self) -> float:
         return self.elapsed + time.perf_counter() - self.resumed
-
-
-def _describe(thing: object, settings: dict[str, Any]) -> str:
-    return f"{type(thing).__name__}({', '.join(f'{key}={value}' for key, value in settings.items())})"

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from ocrlib.data.published import correct
 from ocrlib.texts import align, equal_neighbours
 
 Mistakes = Iterable[Sequence[str]]  # pairs of (text as read, true text)
@@ -55,6 +56,12 @@ def count_positions(mistakes: Mistakes) -> list[int]:
 def count_confusions(mistakes: Mistakes) -> Counter[tuple[str, str]]:
     """How often each (true symbol, symbol read instead) occurs; "" stands for no symbol."""
     return Counter((edit.true, edit.read) for read, true in mistakes for edit in edit_operations(read, true))
+
+
+def edits_as_corrected(mistakes: Mistakes, tested: Sequence[str]) -> int:
+    """The edits of a run against the corrected labels. ``tested`` are its published labels, ``mistakes`` those misread."""
+    read = {label: label for label in tested} | {label: text for text, label in mistakes}
+    return sum(a != b for text, shown in zip(read.values(), correct(list(read))) for a, b in align(text, shown))
 
 
 def misread_shares(mistakes: Mistakes, texts: int, neighbours: int) -> tuple[float, float]:

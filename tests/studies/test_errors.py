@@ -8,6 +8,7 @@ from ocrlib.studies.errors import (
     count_kinds,
     count_positions,
     edit_operations,
+    edits_as_corrected,
     misread_shares,
     missed_shares,
 )
@@ -69,3 +70,10 @@ def test_shares_of_missed_symbols():
     assert missed_shares([["cd5f", "cd5ff"], ["cc5d", "ccc5d"], ["cdff", "cd5ff"]], texts, readings=4) == (2 / 12, 1 / 40)
     with pytest.raises(ValueError, match="0 pairs"):
         missed_shares([], ["cd5fc"])
+
+
+def test_edits_as_corrected_count_wrong_labels_that_were_read_as_they_stand():
+    tested = ["2b827", "cdcb3", "mxnw4", "wgnwp"]  # the last three show edcb3, mxmw4 and wgmwp
+    assert edits_as_corrected([], tested) == 3
+    assert edits_as_corrected([["edcb3", "cdcb3"], ["mxmw4", "mxnw4"]], tested) == 1
+    assert edits_as_corrected([["edcb", "cdcb3"], ["wgmwp", "wgnwp"], ["2b82", "2b827"]], tested) == 3

@@ -523,6 +523,9 @@ def test_a_subset_of_torch_is_trained_on_like_captchas():
     assert fit(model, objective, whole.subset(first.indices), test, optimizer, **options).digest() == given.digest()
     with pytest.raises(ValueError, match="The train set must be Captchas, as load_captchas gives them, got list"):
         fit(model, objective, [1, 2], test, optimizer, **options)
+    model, objective, optimizer = make()
+    by_epoch = fit(model, objective, lambda number: first, lambda number: nested, optimizer, **options)
+    assert by_epoch.digest() == given.digest()
     with pytest.raises(ValueError, match="The data set of a Subset must be Captchas, .* got list"):
         fit(model, objective, whole, torch.utils.data.Subset([1, 2], [0]), optimizer, **options)
     with pytest.raises(ValueError, match="The images to evaluate must be Captchas, .* got list"):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import Subset
 
 from ocrlib.captchas import Captchas
-from ocrlib.checkpoints import TrainedModel, load_pretrained
+from ocrlib.checkpoints import TrainedModel
 from ocrlib.data.checks import only_captchas
 from ocrlib.data.images import Readable, as_pixels
 from ocrlib.objectives import Objective, objective_of
@@ -217,7 +217,7 @@ class Text(NamedTuple):
 
 
 def read(
-    images: Readable | Iterable[Readable] | Captchas | Tensor, model: TrainedModel | None = None, batch_size: int = 64, *,
+    images: Readable | Iterable[Readable] | Captchas | Tensor, model: TrainedModel, batch_size: int = 64, *,
     allowed: Iterable[str] | None = None, pattern: str | None = None, words: Iterable[str] | None = None,
     details: bool = False, **options: object,
 ) -> list[Text] | list[DetailedText]:  # fmt: skip
@@ -225,9 +225,8 @@ def read(
 
     ``images`` are files, pictures, a mixture of both, one alone, captchas, or a uint8 tensor ``(N, 1, 32, W)``. Files and
     pictures are brought to the size that ``model`` was trained on (see `load_model`), with options as of
-    `ocrlib.data.images.read_image`; ``fit`` is the model's own by default. Without a ``model`` that of `load_pretrained` reads.
-    A confidence is the sum over all paths for CTC and the product over all positions for cross-entropy; a network can be sure
-    and wrong.
+    `ocrlib.data.images.read_image`; ``fit`` is the model's own by default. A confidence is the sum over all paths for CTC and
+    the product over all positions for cross-entropy; a network can be sure and wrong.
 
     ``allowed="0123456789"`` reads no other symbols, ``pattern=r"[A-Z]{2}\\d{3,5}"`` only texts that match as a whole, ``words``
     only texts of a list. Confidences are then given that the text is an allowed one: see `ocrlib.ctc.constraints.Constrained`.
@@ -236,7 +235,6 @@ def read(
     Raises as `ocrlib.data.images.read_image` does for a file that is no picture, as `predict` does for a network of NaN, and
     ``ValueError`` for a tensor of another size, a thing that is no image, and what can't be allowed.
     """
-    model = load_pretrained() if model is None else model
     if not isinstance(model, TrainedModel):
         cure = "Give what load_model returns, or TrainedModel(network, alphabet, width)"
         raise ValueError(f"A network with its alphabet and width was expected, got {type(model).__name__}. {cure}.")

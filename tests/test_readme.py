@@ -49,8 +49,8 @@ def test_the_figures_of_the_fast_recipe_are_those_of_notebook_10():
     share = re.search(r"plain procedure takes [\d.]+ s: ratio ([\d.]+)", said).group(1)
     stated = f"mean CER {mean} over ten seeds (worst {worst}) after {seconds} s of training, {share} of one epoch"
     assert stated in " ".join(README.split())
-    assert row("10_fast_training") == [f"[fast](notebooks/10_fast_training.ipynb), CTC, 24 steps, no LSTM, {seconds} s of training",
-                                       "", "", "", f"{mean} (10 seeds)"]  # fmt: skip
+    title = f"[fast](notebooks/10_fast_training.ipynb), CTC, 24 steps, no LSTM, {seconds} s of training"
+    assert row("10_fast_training") == [title, "", "", "", f"{mean} (10 seeds)"]
     assert ColumnCNN().steps(EXPERIMENTS["fast"].width) == 24
 
 
@@ -101,6 +101,14 @@ def test_the_russian_readme_states_no_other_figures():
     assert {figure.replace(" ", "") for figure in decimals} <= set(re.findall(r"0\.\d{4}|\d+\.\d+%", README.replace(" %", "%")))
 
 
+def test_the_russian_table_of_results_is_the_english_one():
+    def rows(text):
+        lines = re.findall(r"^\| \[[^\]]+\]\((notebooks/[^)]+)\)(.*)$", text, re.MULTILINE)
+        return [(target, re.findall(r"\d+(?:\.\d+)?", re.sub(r"(?<=\d)[ ,](?=\d{3}\b)", "", rest))) for target, rest in lines]
+
+    assert rows(RUSSIAN) == rows(README) and len(rows(README)) == 4
+
+
 def test_the_russian_readme_has_the_same_map():
     def rows(text):
         lines = re.findall(r"^\| (\d\d) \| \[([^\]]+)\]\(([^)]+)\).*\| (\d+ min) \|$", text, re.MULTILINE)
@@ -137,7 +145,9 @@ def test_the_figures_over_seeds_are_those_of_the_recorded_runs(key):
 
 
 def test_what_stands_before_the_details_is_read_in_two_minutes():
-    assert len(README.split("\n## Details\n")[0].split()) <= 900
+    for text, details, words in ((README, "Details", 900), (RUSSIAN, "Подробности", 1000)):
+        first, rest = text.split(f"\n## {details}\n")
+        assert len(first.split()) <= words and rest
 
 
 def test_the_lines_that_read_an_image_print_what_they_say(monkeypatch, capsys):

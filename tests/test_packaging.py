@@ -27,7 +27,7 @@ LEVELS = (  # from the lowest; a module imports from lower levels, or from what 
     ("processor", "texts", "captchas", "networks", "runtime"),
     ("objectives", "checkpoints", "synthetic", "data"),
     ("evaluation", "plots", "loop", "training"),
-    ("experiments",),
+    ("experiments", "__main__"),
     ("ctc", "demo", "studies"),
 )
 PLACES = [name for level in LEVELS for name in level]
@@ -39,7 +39,7 @@ PARTS = {  # modules that belong to one study
 SHARED = {"records", "repetitions", "intervals", "errors", "heads", "variants", "plots"}  # what any study may import
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 ENVIRONMENT = (ROOT / "environment.yml").read_text(encoding="utf-8")
-CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "build": "python-build"}
 
 
 def project_files() -> list[Path]:
@@ -131,9 +131,9 @@ def test_modules_can_be_read_at_a_sitting() -> None:
     lengths = {name: length(path) for name, path in MODULES.items()}
     assert {name: lines for name, lines in lengths.items() if lines > 300} == {}
     core = [path for name, path in MODULES.items() if "." not in name]
-    assert len(core) <= 13 and sum(map(length, core)) <= 2520
-    assert sum(lengths.values()) <= 9300
-    assert sum(length(path) for path in (ROOT / "tools").rglob("*.*") if path.suffix != ".pyc") <= 420
+    assert len(core) <= 14 and sum(map(length, core)) <= 2600
+    assert sum(lengths.values()) <= 9400
+    assert sum(length(path) for path in (ROOT / "tools").rglob("*.*") if path.suffix != ".pyc") <= 440
 
 
 def imports_of(path: Path) -> set[str]:
@@ -251,7 +251,7 @@ def test_makefile_and_help_know_the_tasks_and_nothing_else() -> None:
 
 def test_what_the_tasks_run_is_there(monkeypatch) -> None:
     commands = []
-    monkeypatch.setattr(tasks, "install", lambda extras="test": commands.append(extras.split(",")))
+    monkeypatch.setattr(tasks, "install", lambda extras=tasks.ALL: commands.append(extras.split(",")))
     monkeypatch.setattr(tasks, "call", lambda *command: commands.append(command) or 0)
     for name in ["notebooks", "lab", "bench", "test", "browser-test"]:
         assert not tasks.TASKS[name]()

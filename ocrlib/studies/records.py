@@ -155,8 +155,8 @@ def _finished(function: Callable[..., Figures], plans: Iterable[Record], executo
     except BrokenExecutor as error:
         hint = "a worker process ended before its run did (too little memory?)"
         if function.__module__ == "__main__":
-            missing = f"its processes could not find {function.__name__}, which is defined in this notebook or script. Put it into a "
-            hint = missing + "module, a file beside it such as study.py, import it from there, and give that to record_runs"
+            hint = f"its processes could not find {function.__name__}, which is defined in this notebook or script. Put it into "
+            hint += "a module, a file beside it such as study.py, import it from there, and give that to record_runs"
         raise RuntimeError(f"The pool of processes broke: {hint}.") from error
     except Exception:
         under_way = [future for future in pending if not future.cancel()]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -253,13 +254,28 @@ def test_what_the_tasks_run_is_there(monkeypatch) -> None:
     commands = []
     monkeypatch.setattr(tasks, "install", lambda extras=tasks.ALL: commands.append(extras.split(",")))
     monkeypatch.setattr(tasks, "call", lambda *command: commands.append(command) or 0)
-    for name in ["notebooks", "lab", "bench", "test", "browser-test"]:
+    for name in ["notebooks", "lab", "bench", "test", "browser-test", "dist"]:
         assert not tasks.TASKS[name]()
     words = [str(word) for command in commands for word in command]
     assert {"tools/run_notebooks.py", "tools/bench.py", "tests/browser", "tests/series", "ruff"} <= set(words)
     assert [word for word in words if re.match("(tools|tests)/", word) and not (ROOT / word).exists()] == []
     extras = {extra for command in commands if isinstance(command, list) for extra in command}
     assert [extra for extra in extras if f"\n{extra} = [" not in PYPROJECT] == []
+
+
+def test_the_oldest_versions_are_the_floors_in_pyproject(monkeypatch, tmp_path) -> None:
+    shutil.copyfile(ROOT / "pyproject.toml", tmp_path / "pyproject.toml")
+    calls = []
+    monkeypatch.setattr(tasks, "ROOT", tmp_path)
+    monkeypatch.setattr(tasks, "install", lambda **options: calls.append(options))
+    monkeypatch.setattr(tasks, "call", lambda *command: calls.append(command) or 0)
+    assert tasks.TASKS["test-oldest"]() is False
+    constraints = tmp_path / "build" / "oldest.txt"
+    folder = {"folder": "build/oldest", "options": ["--constraint", constraints]}
+    assert calls == [folder, (tmp_path / "build" / "oldest" / tasks.IN_VENV, *tasks.PYTEST)]
+    held = dict(line.split("==") for line in constraints.read_text(encoding="utf-8").splitlines())
+    assert held == {name: floor for name, (floor, _) in dependencies_of_pyproject().items()}
+    assert held["torch"] == "2.6"
 
 
 @pytest.mark.parametrize("status, word", [(0, "passed"), (1, "FAILED")])

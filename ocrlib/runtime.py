@@ -7,7 +7,11 @@ import os
 import platform
 import random
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -75,13 +79,21 @@ def in_ipython() -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Versions a result depends on, by package name."""
-    import PIL
-    import torchmetrics
-    import torchvision
-
-    packages = {"torch": torch, "torchvision": torchvision, "torchmetrics": torchmetrics, "numpy": np, "pillow": PIL}
+    """Versions a result depends on, by package name. A package of an extra that isn't installed is left out."""
+    names = {"torch": "torch", "torchvision": "torchvision", "torchmetrics": "torchmetrics", "numpy": "numpy", "pillow": "PIL"}
+    packages = {package: import_module(name) for package, name in names.items() if find_spec(name)}
     return {"python": platform.python_version(), **{name: package.__version__ for name, package in packages.items()}}
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """For imports of packages that only an extra of pyproject.toml installs: where one is missing, the error says so."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        words = f"{error.name} is not installed; it comes with ocrlib's extra {name!r}."
+        cure = f'In the project\'s folder: pip install -e ".[{name}]"'
+        raise ModuleNotFoundError(f"{words} {cure}", name=error.name) from error
 
 
 def describe_runtime(device: torch.device | None = None) -> str:

@@ -13,7 +13,11 @@ from torch import Tensor, nn
 
 from ocrlib.checkpoints import TrainedModel
 from ocrlib.networks import HEIGHT, Network
+<<<<<<< HEAD
 from ocrlib.objectives import objective_of
+=======
+from ocrlib.runtime import extra
+>>>>>>> bd9e9f81c0eaa5eca5c919cacf1594da2942195e
 from ocrlib.texts import Alphabet
 
 KEYS = ("symbols", "width", "objective")  # keys of the file's metadata: what reading needs in addition to the graph
@@ -100,7 +104,5 @@ def load_onnx(path: str | Path) -> TrainedModel:
 
 
 def _module(name: str) -> ModuleType:
-    try:
+    with extra("export"):
         return import_module(name)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f'{error.name} is not installed; ONNX needs it: pip install -e ".[export]"') from error

@@ -7,14 +7,17 @@ from io import BytesIO
 from itertools import count
 
 import numpy as np
-from ipywidgets import HTML, Button, DOMWidget, FileUpload, HBox, Image, SelectionSlider, Text, VBox
 from PIL import Image as PillowImage
 
 from ocrlib.checkpoints import TrainedModel
 from ocrlib.ctc.plots import plot_classes
 from ocrlib.evaluation import Readable, as_tensor, predict, read
 from ocrlib.plots import BLUE, Figure, finished, styled
+from ocrlib.runtime import extra
 from ocrlib.synthetic.generator import SYMBOLS, render_captcha
+
+with extra("notebooks"):
+    from ipywidgets import HTML, Button, DOMWidget, FileUpload, HBox, Image, SelectionSlider, Text, VBox
 
 LENGTH = 5  # symbols: the pretrained network was trained on texts of this length
 LARGEST = 4_000_000  # bytes of a file; a captcha has 10,000

@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from filelock import FileLock
 from tqdm import tqdm
@@ -26,7 +25,10 @@ from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import Report
 from ocrlib.experiments import EXPERIMENTS, REPORTED_SEED, REPORTED_SPLIT, checkpoint_files, run
 from ocrlib.processor import cpuinfo, is_portable
-from ocrlib.runtime import describe_device, fast_dtype, pick_budget, pick_device, runs_folder, versions
+from ocrlib.runtime import describe_device, extra, fast_dtype, pick_budget, pick_device, runs_folder, versions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SEEDS = (REPORTED_SEED, 1, 2, 3, 4)  # of training, in the studies that repeat the reported recipes
 Figures = Mapping[str, Any]  # the results of a run by name: numbers, texts, lists and dicts, as JSON can hold them
@@ -113,12 +115,9 @@ def checkpoint_of_run(name: str, captchas: Captchas) -> Path:
 
 
 def record_runs(
-    path: str | Path,
-    jobs: Iterable[Mapping[str, Any]],
-    function: Callable[..., Figures] = run_recipe,
-    executor: Executor | None = None,
-    threads: int | None = None,
-) -> list[Record]:
+    path: str | Path, jobs: Iterable[Mapping[str, Any]], function: Callable[..., Figures] = run_recipe,
+    executor: Executor | None = None, threads: int | None = None,
+) -> list[Record]:  # fmt: skip
     """Run ``function(**job)`` for each job that is not yet in the file ``path``; return all records in the order of the jobs.
 
     A run is added when it ends, so a study that was stopped goes on, and two can share a file. Without an ``executor`` of
@@ -158,10 +157,8 @@ def _finished(function: Callable[..., Figures], plans: Iterable[Record], executo
     except BrokenExecutor as error:
         hint = "a worker process ended before its run did (too little memory?)"
         if function.__module__ == "__main__":
-            hint = (
-                f"its processes could not find {function.__name__}, which is defined in this notebook or script. Put it into a "
-                "module, a file beside it such as study.py, import it from there, and give that to record_runs"
-            )
+            hint = f"its processes could not find {function.__name__}, which is defined in this notebook or script. Put it into "
+            hint += "a module, a file beside it such as study.py, import it from there, and give that to record_runs"
         raise RuntimeError(f"The pool of processes broke: {hint}.") from error
     except Exception:
         under_way = [future for future in pending if not future.cancel()]
@@ -244,6 +241,8 @@ def records_frame(records: Sequence[Record], defaults: Callable[..., Any] | None
     ``defaults`` is the function that was run, or the class of its arguments: it fills in the arguments that a record doesn't
     name. A figure with an argument's name gets "_figure" behind it. Seeds and splits are sorted, the reported ones first.
     """
+    with extra("notebooks"):
+        import pandas as pd
     parameters = inspect.signature(defaults).parameters if defaults else {}
     usual = {name: parameter.default for name, parameter in parameters.items() if parameter.default is not parameter.empty}
     arguments = pd.DataFrame([usual | record.arguments for record in records])

@@ -13,11 +13,8 @@ from torch import Tensor, nn
 
 from ocrlib.checkpoints import TrainedModel
 from ocrlib.networks import HEIGHT, Network
-<<<<<<< HEAD
 from ocrlib.objectives import objective_of
-=======
 from ocrlib.runtime import extra
->>>>>>> bd9e9f81c0eaa5eca5c919cacf1594da2942195e
 from ocrlib.texts import Alphabet
 
 KEYS = ("symbols", "width", "objective")  # keys of the file's metadata: what reading needs in addition to the graph

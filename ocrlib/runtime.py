@@ -7,7 +7,8 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from ocrlib.processor import is_portable
 
@@ -76,6 +78,44 @@ def in_ipython() -> bool:
     module = sys.modules.get("IPython")  # where nobody has imported it, we are not in it
     shell = module.get_ipython() if module else None
     return shell is not None and not any(cls.__name__ == "TerminalInteractiveShell" for cls in type(shell).__mro__)
+
+
+class _OneLine:
+    """The file that a bar is written to in a notebook: its latest state is one output, and nothing when the bar is cleared.
+
+    A stream would be pink (stderr), or leave an empty line behind (stdout). Nothing is shown in the first ``wait`` seconds.
+    """
+
+    encoding = "utf-8"  # tqdm then draws whole blocks instead of #
+
+    def __init__(self, wait: float) -> None:
+        self._text, self._handle, self._begins = "", None, time.perf_counter() + wait
+
+    def write(self, written: str) -> None:
+        # Each state begins with a carriage return. The others are moves of a terminal's cursor.
+        text = written.strip()
+        if not written.startswith("\r") or text == self._text or (text and time.perf_counter() < self._begins):
+            return
+        from IPython.display import display
+
+        data = {"text/plain": text} if text else {}
+        if self._handle is None:
+            self._handle = display(data, raw=True, display_id=True)
+        else:
+            self._handle.update(data, raw=True)
+        self._text = text
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def progress(iterable: Iterable | None = None, wait: float = 0.0, **options: object) -> tqdm:
+    """A progress bar of tqdm, with its options: on stderr, and in a notebook as an output that is no stream.
+
+    In a notebook nothing is shown in the first ``wait`` seconds, and nothing is left behind with ``leave=False``.
+    """
+    file = _OneLine(wait) if in_ipython() else None
+    return tqdm(iterable, **{"file": file, "ncols": 90, "mininterval": 1.0, **options})
 
 
 def versions() -> dict[str, str]:

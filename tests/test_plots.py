@@ -264,8 +264,28 @@ def test_slow_drawing_is_done_less_often(notebook):
     for step in range(1000):  # a hundred seconds
         notebook.now += 0.1
         plot.update(run_of(0, extra=step + 1))
-    assert 3 <= len(notebook.updated) <= 6
-    assert len(notebook.updated) * notebook.cost <= 0.03 * 100
+    assert len(notebook.updated) == 10  # ten seconds after each: 100 times 0.2 s would be twenty
+
+
+def test_slow_drawing_is_done_after_each_epoch(notebook):
+    notebook.cost = 0.5
+    plot = LivePlot("CTC loss")
+    epochs = []
+    for step in range(1, 101):  # a second a step, five steps an epoch
+        notebook.now += 1
+        before = len(notebook.updated)
+        plot.update(run_of(step // 5, steps=5, extra=step % 5))
+        if len(notebook.updated) > before:
+            epochs.append(step / 5)
+    assert epochs == [0.2, *range(1, 21)]
+
+
+def test_short_epochs_are_drawn_once_a_second(notebook):
+    plot = LivePlot("CTC loss")
+    for epoch in range(1, 101):  # ten seconds, an epoch each tenth
+        notebook.now += 0.1 - 1e-9
+        plot.update(run_of(epoch))
+    assert 8 <= len(notebook.updated) <= 10
 
 
 def test_force_draws_at_once_and_close_draws_what_was_held_back(notebook):

@@ -251,7 +251,8 @@ def _caption(image: AxesImage, text: str, place: int = 0, **style: object) -> No
 def plot_samples(captchas: Captchas, n: int = 12, columns: int = 4) -> Figure:
     """``n`` images, spread evenly over the data set, each with its text."""
     chosen = np.unique(np.linspace(0, len(captchas) - 1, min(n, len(captchas))).round().astype(int)).tolist()
-    title = f"{len(chosen)} of {len(captchas):,} images ({captchas.source}), each with its text"
+    source = "" if captchas.source == "own" else f" ({captchas.source})"  # who has loaded a folder knows what is in it
+    title = f"{len(chosen)} of {len(captchas):,} images{source}, each with its text"
     return plot_images(captchas.images[chosen], title, [captchas.texts[i] for i in chosen], columns, size=2.0)
 
 

@@ -102,7 +102,8 @@ def test_samples_are_spread_over_the_set():
     [ax] = figure.axes
     assert words(ax) == ["text0", "text8", "text16", "text24"]
     assert [int(image.get_array()[0, 0]) for image in ax.images] == [0, 80, 160, 240]
-    assert "4 of 25" in title(figure) and "real" in title(figure)
+    assert title(figure) == "4 of 25 images (real), each with its text"
+    assert title(plot_samples(captchas(["a", "b"], source="own"))) == "2 of 2 images, each with its text"
     assert len(plot_samples(captchas(["a", "b"]), n=12).axes[0].images) == 2
 
 

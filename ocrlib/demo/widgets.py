@@ -148,7 +148,8 @@ def upload_and_read(model: TrainedModel) -> VBox:
 
     An image of another shape than the network's is put into a `letter_box`, and the words below it say so.
     """
-    button = FileUpload(accept="image/*", multiple=False, description="choose an image file", layout={"width": "auto"})
+    button = FileUpload(accept="image/*", multiple=False, description="choose an image file")
+    button.layout = {"width": "auto", "align_self": "flex-start"}
 
     def reading(name: str, content: bytes) -> Figure:
         if len(content) > LARGEST:
@@ -166,7 +167,7 @@ def upload_and_read(model: TrainedModel) -> VBox:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the same remarks
             figure = plot_peaks(boxed, model)
-        remarked = "".join(f" {remark.message}" for remark in remarks)
+        remarked = "".join(f" {str(remark.message).removesuffix(': the image.')}." for remark in remarks)
         figure.alt = f"{name}: {picture.width} x {picture.height} pixels{added}. The network {says(found)}.{remarked}"
         return figure
 
@@ -188,7 +189,7 @@ def live_figure(draw: Callable[..., Figure], arguments: Callable[[], Sequence[ob
     @cache
     def rendered(*given: object) -> tuple[bytes, str]:
         figure = draw(*given)
-        return figure.bundle()[0]["image/png"], f"<small>{escape(figure.alt)}</small>"
+        return figure.bundle()[0]["image/png"], f'<div style="line-height: 1.4">{escape(figure.alt)}</div>'
 
     def show(event: object = None) -> None:
         try:

@@ -22,6 +22,10 @@ CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="neither Chromium nor Chrome is here: sudo apt install chromium")
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
 VARIABLES = {"OCRLIB_BUDGET": "smoke", "OCRLIB_DOWNLOAD": "0", "OCRLIB_RUNS": "", "JUPYTER_PREFER_ENV_PATH": "1"}
+SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of view stay in the page
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},  # nothing pops up over the page
+}
 ERROR = "[data-mime-type='application/vnd.jupyter.error']"
 LAST_PROMPT = "[...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].at(-1).textContent"
 END = f'document.querySelector("{ERROR}") || /\\d/.test({LAST_PROMPT})'
@@ -59,9 +63,10 @@ def folder(tmp_path_factory):
 def lab(folder):
     """The address of a notebook in a JupyterLab in that folder, for `str.format`; the settings are its own."""
     home, token = folder.parent / "home", secrets.token_hex()
-    settings = home / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
-    settings.parent.mkdir(parents=True)
-    settings.write_text(json.dumps({"windowingMode": "none"}))  # cells out of view stay in the page
+    for name, settings in SETTINGS.items():
+        path = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings))
     own = {f"JUPYTER_{name}_DIR": str(home / name) for name in ["CONFIG", "DATA", "RUNTIME"]}
     own |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home), "IPYTHONDIR": str(home)}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root"]

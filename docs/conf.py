@@ -1,7 +1,7 @@
 """Sphinx makes the website with this file: the README, the committed notebooks, and pages made from the package's docstrings.
 
 ``make html`` calls ``sphinx-build -c docs`` with an empty source folder: README and notebooks lie outside ``docs/``, so `gather`
-copies them there, as pages show them. Nothing is executed, and neither the build nor a page needs a network.
+copies them there, as pages show them. Nothing is executed. No page needs a network, and of the build only `try_it`.
 """
 
 import base64
@@ -22,7 +22,9 @@ from sphinx.util.nodes import make_refnode
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-sys.path.insert(0, str(ROOT))  # the package beside this folder, not one that is installed from elsewhere
+sys.path[:0] = [str(ROOT), str(HERE)]  # the package beside this folder, not one that is installed from elsewhere
+from try_it import make_page  # noqa: E402
+
 import ocrlib  # noqa: E402
 
 # The README is the first page: index.md includes it. Files that are no pages can be downloaded where a page links to them.
@@ -89,6 +91,10 @@ def gather(app) -> None:
         notebook = prepare(json.loads(path.read_text(encoding="utf-8")))
         (source / "notebooks" / path.name).write_text(json.dumps(notebook), encoding="utf-8")
     write_api(source / "api")
+    static = Path(app.doctreedir, "static")
+    static.mkdir(parents=True)
+    make_page(source, static / "try_it", ROOT / "build" / "npm")
+    app.config.html_static_path.append(str(static))
 
 
 def lead_links(text: str) -> str:

@@ -1,18 +1,16 @@
 """The website: Sphinx makes all of it without a warning, and no page needs another host."""
 
 import json
-import os
 import re
-import subprocess
-import sys
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from website import ROOT, make_site
 
 pytest.importorskip("myst_nb", reason="Sphinx is not installed: pip install -e '.[docs]'")
 
-ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
@@ -37,15 +35,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    """The whole site; half a minute. A warning, such as that of a link that leads nowhere, would end it."""
-    folder = tmp_path_factory.mktemp("docs")
-    (folder / "pages").mkdir()
-    folders = ["-d", folder / "doctrees", "-c", ROOT / "docs", folder / "pages", folder / "html"]
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", *folders]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([str(part) for part in command], env=environment, capture_output=True, encoding="utf-8", cwd=ROOT)
-    assert (done.returncode, done.stderr) == (0, "")
-    return folder / "html"
+    return make_site(tmp_path_factory.mktemp("docs"))
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +110,24 @@ def test_code_that_jupyterlab_folds_is_folded(pages) -> None:
         shown = cells[: next(n for n, cell in enumerate(cells) if "".join(cell["source"]).startswith("## Solutions"))]
         hidden = [cell for cell in shown if cell["metadata"].get("jupyter", {}).get("source_hidden")]
         assert pages[f"notebooks/{path.stem}.html"].text.count("Show the code") == len(hidden), path.name
+
+
+def test_the_network_reads_in_the_browser_with_what_the_site_has(site, pages) -> None:
+    """What it reads is tested in the browser: `make browser-test`."""
+    if "try_it.html" not in pages:
+        pytest.skip("npm is missing, or its registry can't be reached")
+    scripts = [target for target in pages["try_it.html"].loaded if "_static/try_it/" in target]
+    assert [Path(target).name for target in scripts] == ["runtime.js", "files.js", "reading.js", "page.js"]
+    assert all((site / target).is_file() for target in scripts)
+
+
+def test_without_npm_the_site_goes_without_that_page(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    from try_it import make_page
+
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert make_page(tmp_path, tmp_path / "static", tmp_path / "npm") is False
+    assert capsys.readouterr().out.splitlines() == [
+        "The website goes without the page on which the network reads. It needs npm, which comes with Node.js."
+    ]
+    assert list(tmp_path.iterdir()) == []

@@ -44,6 +44,12 @@ def pages(site) -> dict[str, Page]:
     return {path.relative_to(site).as_posix(): Page(path) for path in site.rglob("*.html") if "_static" not in path.parts}
 
 
+@pytest.fixture
+def docs(monkeypatch) -> None:
+    """The modules of docs/ can be imported."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+
+
 def alts_of(path: Path) -> list[str]:
     """The alt texts of a notebook's figures."""
     outputs = [output for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] for output in cell.get("outputs", [])]
@@ -52,10 +58,17 @@ def alts_of(path: Path) -> list[str]:
 
 
 def test_there_is_a_page_for_all_that_is_read(pages) -> None:
-    assert {"index.html", "README.ru.html", "CONTRIBUTING.html", "CHANGELOG.html", "api/index.html"} <= set(pages)
+    assert {"index.html", "README.html", "README.ru.html", "CONTRIBUTING.html", "CHANGELOG.html", "api/index.html"} <= set(pages)
     assert {f"notebooks/{path.stem}.html" for path in NOTEBOOKS} <= set(pages)
-    links = re.findall(r'href="(notebooks/[^"#]+)', pages["index.html"].text)
-    assert {f"notebooks/{path.stem}.html" for path in NOTEBOOKS} <= set(links)
+
+
+def test_the_start_page_leads_to_all_and_shows_three_pictures(site, pages) -> None:
+    page = pages["index.html"]
+    links = set(re.findall(r'<a class="reference internal" href="([^"#]+)', page.text))
+    assert {"README.html", "README.ru.html", *(f"notebooks/{path.stem}.html" for path in NOTEBOOKS)} <= links
+    pictures = [target for target in page.loaded if target.startswith("_images/start_")]
+    assert [Path(target).name[:8] for target in pictures] == ["start_00", "start_06", "start_07"]
+    assert page.alts == [alts_of(next(path for path in NOTEBOOKS if path.name[:2] == name))[0] for name in ("00", "06", "07")]
 
 
 def test_nothing_is_loaded_from_another_host(site, pages) -> None:
@@ -71,6 +84,41 @@ def test_figures_keep_their_alt_texts(pages) -> None:
     for path in NOTEBOOKS:
         assert set(alts_of(path)) <= set(pages[f"notebooks/{path.stem}.html"].alts), path.name
     assert [name for name, page in pages.items() if not all(page.alts)] == []
+
+
+def test_the_words_below_a_widget_are_its_alt_text_whatever_they_hold(docs) -> None:
+    from conf import WIDGET, alts, settle
+
+    boxes = {
+        "box": {"model_name": "VBoxModel", "state": {"children": ["IPY_MODEL_image", "IPY_MODEL_words"]}},
+        "image": {"model_name": "ImageModel", "state": {}, "buffers": [{"data": "iVBORw0K"}]},
+        "words": {"model_name": "HTMLModel", "state": {"value": "<small>the text&#x27;s path, a &lt; b</small>"}},
+    }
+    before = set(alts)
+    settle({"data": {WIDGET: {"model_id": "box"}}}, boxes)
+    assert [alts.pop(new) for new in set(alts) - before] == ["the text's path, a < b"]
+
+
+def test_a_table_stays_in_columns_and_all_else_is_wrapped(docs) -> None:
+    from boxes import fit_boxes
+
+    def box(classes: str, inside: str) -> str:
+        return f'<div class="{classes}"><div class="highlight"><pre>{inside}</pre>'
+
+    table = "a     1\nbcd   2"
+    assert fit_boxes(box("output stream", table)) == box("output stream", table).replace(
+        "<pre>", '<pre class="table-box" style="--columns: 7">'
+    )
+    code = '<span class="k">if</span> a:  # one\n  b   # &lt;two&gt;\n'
+    assert fit_boxes(box("highlight-python", code)) == (
+        '<div class="highlight-python"><div class="highlight"><pre class="line-box">'
+        '<span class="box-line" style="--indent: 0ch"><span class="k">if</span> a:  # one\n</span>'
+        '<span class="box-line" style="--indent: 2ch">  b   # &lt;two&gt;\n</span></pre>'
+    )
+    unfinished = '<span class="k">if\na</span>'
+    assert fit_boxes(box("highlight-python", unfinished)) == box("highlight-python", unfinished)
+    wide = "\n".join("a" * 120 + "   " + "b" * 20 for _ in range(2))
+    assert "table-box" not in fit_boxes(box("output stream", wide))
 
 
 def test_formulas_are_left_to_the_mathjax_in_the_site(site, pages) -> None:
@@ -100,7 +148,7 @@ def test_a_page_is_for_reading(pages) -> None:
     text = pages["notebooks/02_crnn.html"].text
     assert "NBVAL" not in text
     assert [name for name, page in pages.items() if "<strong>Contents:" in page.text] == []
-    assert "<details><summary>Show the solutions</summary>" in text
+    assert "<details class='solutions'><summary>Show the solutions</summary>" in text
 
 
 def test_code_that_jupyterlab_folds_is_folded(pages) -> None:
@@ -121,8 +169,7 @@ def test_the_network_reads_in_the_browser_with_what_the_site_has(site, pages) ->
     assert all((site / target).is_file() for target in scripts)
 
 
-def test_without_npm_the_site_goes_without_that_page(tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.syspath_prepend(ROOT / "docs")
+def test_without_npm_the_site_goes_without_that_page(docs, tmp_path, monkeypatch, capsys) -> None:
     from try_it import make_page
 
     monkeypatch.setattr(shutil, "which", lambda name: None)

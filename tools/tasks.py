@@ -7,7 +7,7 @@
   html          make a website of README, notebooks (with the outputs they have now) and docstrings: site/index.html
   bench         measure the project against plain code and other libraries, about 20 minutes (BENCH="--help" lists options)
   test          run everything that can fail: ruff, pytest, the notebooks on generated images, and twice on real ones
-  browser-test  run three notebooks in JupyterLab, in a browser without a window
+  browser-test  run three notebooks in JupyterLab and look at the website, in a browser without a window
   clean         remove .venv, build/, site/ and caches (data/, notebooks/ and its runs/ stay)
 """
 

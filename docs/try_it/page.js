@@ -92,9 +92,9 @@ const page = (() => {
     }));
   }
 
-  // Reads an image file and shows what was found; `words` say whose image it is.
+  // Reads an image file and shows what was found; `words` say whose image it is. On a phone that is far below the images.
   let last = Promise.resolve();
-  function show(file, words) {
+  function show(file, words, chosen = true) {
     last = last.then(async () => {
       try {
         const found = await read(file);
@@ -104,6 +104,7 @@ const page = (() => {
         listSteps(found);
         element("result").hidden = false;
         element("problem").textContent = "";
+        if (chosen) element("result").scrollIntoView({ block: "nearest" });
       } catch (error) {
         element("problem").textContent = error.message;
         element("result").hidden = true;
@@ -115,7 +116,7 @@ const page = (() => {
   // PNG as base64 to a file.
   const fileOf = (png) => new Blob([Uint8Array.from(atob(png), (character) => character.charCodeAt(0))], { type: "image/png" });
 
-  const choose = ({ png, text }) => show(fileOf(png), `the text that was drawn: ${text}`);
+  const choose = ({ png, text }, chosen) => show(fileOf(png), `the text that was drawn: ${text}`, chosen);
 
   function fillGallery() {
     const some = images.slice(shown, shown + 12);
@@ -146,7 +147,7 @@ const page = (() => {
     });
     try {
       await session;
-      await choose(images[0]);
+      await choose(images[0], false);
     } catch (error) {
       element("problem").textContent = `The network could not be loaded in this browser (${error.message}).`;
     }

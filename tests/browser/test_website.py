@@ -1,4 +1,4 @@
-"""The website's page on which the shipped network reads: it gives what `ocrlib.read` gives. `make browser-test` asks for this."""
+"""The website in a browser: nothing is cut off, and its network reads as `ocrlib.read` does. `make browser-test` asks for it."""
 
 import base64
 import io
@@ -28,6 +28,14 @@ READ = """async (pngs) => {
         found.push([text, confidence, Array.from(pixels)]);
     }
     return found;
+}"""
+
+# What is wider than its box, or than the page; details are opened, since what is folded has no width.
+WIDE = """() => {
+    document.querySelectorAll("details").forEach((details) => (details.open = true));
+    return [document.documentElement, ...document.querySelectorAll("article pre")]
+        .filter((box) => box.scrollWidth > box.clientWidth + 1)
+        .map((box) => `${box.tagName} ${box.scrollWidth} > ${box.clientWidth}: ${box.textContent.trim().slice(0, 60)}`);
 }"""
 
 
@@ -152,3 +160,26 @@ def test_it_reads_when_opened_from_a_disk(site, page):
     page.wait_for_selector(".reader[data-ready=yes]", timeout=60_000)
     assert page.locator("#problem").inner_text() == ""
     assert len(page.locator("#text").inner_text()) == 5
+
+
+def test_nothing_is_wider_than_its_column_nor_a_page_than_a_phone(site, page):
+    page.route("**/*.js*", lambda route: route.abort())  # formulas and search take time and no width
+    wide = {}
+    for path in (path for path in site.rglob("*.html") if "_static" not in path.parts):
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.goto(path.as_uri(), wait_until="domcontentloaded")
+        found = page.evaluate(WIDE)
+        page.set_viewport_size({"width": 390, "height": 800})
+        if (width := page.evaluate("document.documentElement.scrollWidth")) > 390:
+            found.append(f"{width} pixels on a phone of 390")
+        if found:
+            wide[path.relative_to(site).as_posix()] = found
+    assert wide == {}
+
+
+def test_solutions_are_printed(site, page):
+    page.goto((site / "notebooks" / "05_ctc_step_by_step.html").as_uri())
+    solution = page.locator("details.solutions .highlight").first
+    assert not solution.is_visible()
+    page.emulate_media(media="print")
+    assert solution.is_visible() and not page.get_by_text("Show the solutions").is_visible()

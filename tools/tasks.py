@@ -8,7 +8,7 @@
   bench         measure the project against plain code and other libraries, about 20 minutes (BENCH="--help" lists options)
   test          run everything that can fail: ruff, pytest, the notebooks on generated images, and twice on real ones
   test-oldest   run pytest in build/oldest, with the lowest version of each dependency that pyproject.toml allows
-  browser-test  run three notebooks in JupyterLab, in a browser without a window
+  browser-test  run three notebooks in JupyterLab and look at the website, in a browser without a window
   dist          make a wheel and an sdist in dist/: ocrlib without the notebooks
   clean         remove .venv, build/, site/ and caches (data/, notebooks/ and its runs/ stay)
 """

@@ -296,7 +296,7 @@ def test_the_oldest_versions_are_the_floors_in_pyproject(monkeypatch, tmp_path) 
     assert calls == [folder, (tmp_path / "build" / "oldest" / tasks.IN_VENV, *tasks.PYTEST)]
     held = dict(line.split("==") for line in constraints.read_text(encoding="utf-8").splitlines())
     assert held == {name: floor for name, (floor, _) in dependencies_of_pyproject().items()}
-    assert held["torch"] == "2.6"
+    assert held["torch"] == "2.7"
 
 
 @pytest.mark.parametrize("status, word", [(0, "passed"), (1, "FAILED")])

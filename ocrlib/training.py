@@ -86,9 +86,9 @@ def fit(
     ``patience`` training ends when that many epochs in a row did not lower it; a plateau schedule then follows it.
 
     ``checkpoint`` names a file to save to and to go on from: a run that was stopped continues at the step it was saved
-    at, a finished one is loaded instead of trained again; ``fresh=True`` starts over. Stopping the kernel (Ctrl-C) ends
-    training after the current step, saves, and returns the history so far; with ``raise_when_stopped``, for studies that must
-    not report half a training, it raises ``KeyboardInterrupt`` instead.
+    at, a finished one is loaded instead of trained again; ``fresh=True`` starts over. Ctrl-C or the stop button ends training
+    after the current step, saves, and returns the history so far; with ``raise_when_stopped``, and in a notebook where there
+    is a checkpoint, it raises `TrainingStopped` instead: what follows must not report half a training.
 
     Raises ``ValueError`` for arguments that can't work, ``CheckpointError`` for a checkpoint of another run, and
     ``DivergedError`` when a loss or a weight is no longer finite (unless ``stop_when_diverged=False``).
@@ -147,11 +147,12 @@ def fit(
             plot.update(loop.history, force=True)
             plot.close()
     if loop.history.epochs < last and not ended and not loop.waited >= impatient:
-        if raise_when_stopped:
-            raise KeyboardInterrupt
         saved = checkpointer and f"Saved to {checkpointer.path}: run the same cell again to go on from here."
         how = saved or f"To go on: fit(..., epochs={last - loop.history.epochs}, history=history)."
-        print(f"Stopped after {loop.history.epochs} of {last} epochs ({len(loop.history.train_loss):,} steps). {how}")
+        stopped = f"Stopped after {loop.history.epochs} of {last} epochs ({len(loop.history.train_loss):,} steps). {how}"
+        if raise_when_stopped or (checkpointer and in_ipython()):
+            raise TrainingStopped(stopped)
+        print(stopped)
     elif loop.best:
         model.load_state_dict(loop.best["weights"])
         found, epoch = loop.history.validation_loss[-1 - loop.waited], loop.best["epoch"]
@@ -159,6 +160,13 @@ def fit(
     elif loop.history.spike:
         print(loop.history.spike)
     return loop.history
+
+
+class TrainingStopped(KeyboardInterrupt):
+    """The stop button was pressed. As an error it ends "Run All"; IPython shows its one line in place of a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
 
 
 class _DeferredInterrupt:

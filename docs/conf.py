@@ -83,6 +83,7 @@ def gather(app) -> None:
     shutil.copy(HERE / "index.md", source)
     for name in FILES:
         (source / name).write_text(lead_links((ROOT / name).read_text(encoding="utf-8")), encoding="utf-8")
+    shutil.copytree(HERE / "badges", source / "docs" / "badges")
     for path in (ROOT / "notebooks").glob("*.png"):
         shutil.copy(path, source / "notebooks")
     for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"):

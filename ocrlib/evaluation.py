@@ -19,7 +19,7 @@ from torch.utils.data import Subset
 
 from ocrlib.captchas import Captchas
 from ocrlib.checkpoints import TrainedModel
-from ocrlib.data.checks import as_captchas
+from ocrlib.data.checks import only_captchas
 from ocrlib.data.images import Readable, as_pixels
 from ocrlib.objectives import Objective, objective_of
 from ocrlib.texts import nfc
@@ -143,7 +143,7 @@ def binomial_interval(successes: int, trials: int, confidence: float = 0.95) -> 
 def predict(model: nn.Module, images: Tensor, batch_size: int = 64, check: bool = True) -> Tensor:
     """Logits ``(T, N, C)``, on the model's device, of uint8 images ``(N, 1, H, W)``. Each layer's mode stays as it was.
 
-    Raises ``FloatingPointError`` when a logit is not a number, unless ``check`` is False.
+    Raises ``FloatingPointError`` when a logit is NaN or infinite, unless ``check`` is False.
     """
     device = next(model.parameters()).device
     training = [module for module in model.modules() if module.training]
@@ -154,10 +154,10 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 64, check: bool 
     finally:
         for module in training:
             module.training = True
-    broken = int(logits.isnan().any(2).any(0).sum()) if check else 0
+    broken = int((~logits.amax(2).isfinite()).any(0).sum()) if check else 0
     if broken:
         raise FloatingPointError(
-            f"{type(model).__name__} gives NaN for {broken} of {len(images)} images: its weights have diverged. "
+            f"{type(model).__name__} gives NaN or infinity for {broken} of {len(images)} images: its weights have diverged. "
             "Go back to the last checkpoint, and train on with a lower learning rate or a clip_norm."
         )
     return logits
@@ -168,9 +168,9 @@ def evaluate(model: nn.Module, objective: Objective, captchas: Captchas | Subset
 
     Raises ``ValueError`` when there is no image, ``FloatingPointError`` when a logit is not a number.
     """
+    captchas, texts = only_captchas("images to evaluate", captchas), []
     if len(captchas) == 0:
         raise ValueError("Nothing to evaluate: the data set holds no image.")
-    captchas, texts = as_captchas(captchas), []
     # A batch at a time: with thousands of classes, the logits of all images would fill the memory.
     for images, widths in zip(captchas.images.split(batch_size), captchas.true_widths().split(batch_size)):
         logits = predict(model, images, batch_size)

@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader
 
 from ocrlib.captchas import Captchas
 from ocrlib.checkpoints import random_states, restore_random_states
-from ocrlib.data.checks import Epochs, check, describe_callable, describe_groups, describe_images
+from ocrlib.data import checks
+from ocrlib.data.checks import Epochs
 from ocrlib.evaluation import History, predict
 from ocrlib.networks import parameter_count
 from ocrlib.objectives import Objective
@@ -136,19 +137,20 @@ class Loop:
         identity = {
             "network": f"{type(self.model).__name__}, {parameter_count(self.model):,} parameters, layers {layers}",
             "objective": repr(self.objective),
-            "optimizer": _describe(self.optimizer, self.optimizer.defaults),
-            "parameter groups": describe_groups(self.optimizer, scheduled=self.scheduler is not None),
-            "schedule": _describe(self.scheduler, self._fixed_schedule()) if self.scheduler else "none",
+            "optimizer": checks.describe(self.optimizer, self.optimizer.defaults),
+            "parameter groups": checks.describe_groups(self.optimizer, scheduled=self.scheduler is not None),
+            "schedule": checks.describe_schedule(self.scheduler) if self.scheduler else "none",
             "batch size": str(self.batch_size),
             "gradient clipping": str(self.clip_norm),
-            "augmentation": describe_callable(self.augment) if self.augment else "none",
-            "training images": describe_images(self.train),
-            "test images": describe_images(self.test),
+            "augmentation": checks.describe_callable(self.augment) if self.augment else "none",
+            "training images": checks.describe_images(self.train),
+            "test images": checks.describe_images(self.test),
             "seed": str(torch.initial_seed()),
             "training before this call": f"{self.history.epochs} epochs, {self.history.digest()}",
         }
         if self.validation is not None:
-            identity["validation images"] = describe_images(self.validation) + (", best weights kept" if self.keep_best else "")
+            kept = ", best weights kept" if self.keep_best else ""
+            identity["validation images"] = checks.describe_images(self.validation) + kept
         return identity if self.autocast is None else {**identity, "precision": str(self.autocast)}
 
     def state(self) -> dict[str, Any]:
@@ -182,10 +184,10 @@ class Loop:
     def _begin_epoch(self, order: Tensor | None = None) -> None:
         """Bring the epoch's images to the device, unless they lie there, and draw their ``order`` unless it is given."""
         given = {"train": self.train, "test": self.test}
-        train, test = (of(self.history.epochs) if callable(of) else of for of in given.values())
+        train, test = (checks.as_captchas(of(self.history.epochs)) if callable(of) else of for of in given.values())
         for name, captchas in {"train": train, "test": test}.items():
             if callable(given[name]):
-                check(name, captchas, self.model, self.objective, self.batch_size)
+                checks.check(name, captchas, self.model, self.objective, self.batch_size)
         if self.loaded != (train, test):
             self.images, (self.targets, self.target_lengths), self.widths = self._on_device(train)
             self.test_set = self._on_device(test)
@@ -205,21 +207,8 @@ class Loop:
         logits = self.objective.without_padding(logits, self.model, widths, images.shape[3])
         return float(self.objective.loss(logits, *targets))
 
-    def _fixed_schedule(self) -> dict[str, Any]:
-        """The entries of the schedule's state that say which schedule it is, not how far it has come."""
-        plain = {key: value for key, value in self.scheduler.state_dict().items() if isinstance(value, (int, float, str, list))}
-        moving = {"last_epoch"}
-        if self.plateau:
-            moving |= {"best", "num_bad_epochs", "cooldown_counter"}
-            plain["base_lrs"] = [float(group["initial_lr"]) for group in self.optimizer.param_groups]
-        return {key: value for key, value in plain.items() if key not in moving and not key.startswith("_")}
-
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
 
     def _seconds(self) -> float:
         return self.elapsed + time.perf_counter() - self.resumed
-
-
-def _describe(thing: object, settings: dict[str, Any]) -> str:
-    return f"{type(thing).__name__}({', '.join(f'{key}={value}' for key, value in settings.items())})"

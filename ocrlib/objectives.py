@@ -63,7 +63,7 @@ class Objective:
             raise ValueError(f"Text number {list(texts).index('')} is empty; an image needs at least one symbol to learn from.")
         if isinstance(model, Network):
             if isinstance(head := getattr(model, "head", None), torch.nn.Linear):
-                self._check_classes(head.out_features, type(model).__name__)
+                self.check_classes(head.out_features, type(model).__name__)
             meant = f" {type(model).__name__} was made for {model.objective}, not for {type(self).__name__}."
             meant = "" if isinstance(self, OBJECTIVES.get(model.objective, Objective)) else meant
             if misfit := self.misfit(model, width, texts, widths):
@@ -71,21 +71,23 @@ class Objective:
             if meant and isinstance(self, CTC):  # cross-entropy needs nothing else of a network than its number of steps
                 warnings.warn(f"Training with CTC.{meant}", stacklevel=3)
 
-    def _check_classes(self, classes: int, whose: str) -> None:
+    def check_classes(self, classes: int, whose: str) -> None:
+        """Raises ``ValueError`` unless there are as many classes as the alphabet has, the blank included."""
         if classes != len(self.alphabet):
             raise ValueError(
                 f"{whose} has {classes} classes, but this alphabet of {len(self.alphabet.symbols)} symbols and the blank needs "
                 f"{len(self.alphabet)}. Build the network with classes=len(alphabet), or take the alphabet it was trained with."
             )
 
-    def _check_logits(self, logits: Tensor) -> None:
+    def check_logits(self, logits: Tensor) -> None:
+        """Raises ``ValueError`` unless the logits are ``(T, N, C)`` with as many classes C as the alphabet has."""
         wanted = f"logits must be (T, N, {len(self.alphabet)}), got {tuple(logits.shape)}"
         if logits.ndim != 3:
             raise ValueError(f"{wanted}.")
-        self._check_classes(logits.shape[2], f"{wanted}: their network")
+        self.check_classes(logits.shape[2], f"{wanted}: their network")
 
     def _check_batch(self, logits: Tensor, targets: Tensor, target_lengths: Tensor) -> None:
-        self._check_logits(logits)
+        self.check_logits(logits)
         if targets.ndim != 2 or targets.shape[0] != logits.shape[1]:
             raise ValueError(
                 f"targets must be (N, L) with N = {logits.shape[1]} as in the logits (T, N, C), got {tuple(targets.shape)}."
@@ -177,13 +179,13 @@ class CTC(Objective):
 
     def decode(self, logits: Tensor) -> list[str]:
         """Greedy decoding: the best class of each step, repeats merged, blanks dropped."""
-        self._check_logits(logits)
+        self.check_logits(logits)
         paths = logits.argmax(2).T.tolist()  # N of length T
         return [self.alphabet.decode(index for index, _ in groupby(path)) for path in paths]
 
     def confidence(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
         """``(N,)`` float64: the probability of each text, summed over all its paths. ``texts`` may be any."""
-        self._check_logits(logits)
+        self.check_logits(logits)
         log_probs = logits.detach().cpu().double().log_softmax(2)
         targets, target_lengths = self.alphabet.encode_batch(texts)
         steps, lengths = [len(logits)] * len(texts), target_lengths.tolist()
@@ -235,12 +237,12 @@ class CrossEntropy(Objective):
 
     def decode(self, logits: Tensor) -> list[str]:
         """The best class at each position; a predicted blank reads as nothing."""
-        self._check_logits(logits)
+        self.check_logits(logits)
         return [self.alphabet.decode(row) for row in logits.argmax(2).T.tolist()]
 
     def confidence(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
         """``(N,)`` float64: the product over the positions of the best class's probability."""
-        self._check_logits(logits)
+        self.check_logits(logits)
         return logits.double().softmax(2).amax(2).prod(0)
 
     def misfit(self, model: Network, width: int, texts: Sequence[str], widths: Tensor | None = None) -> str | None:

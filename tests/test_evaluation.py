@@ -174,7 +174,7 @@ def test_a_layer_that_was_frozen_stays_frozen():
 def test_nan_logits_are_refused():
     model = ToyCTC()
     nn.init.constant_(model.head.bias, float("nan"))
-    with pytest.raises(FloatingPointError, match="ToyCTC gives NaN for 5 of 5 images.*last checkpoint"):
+    with pytest.raises(FloatingPointError, match="ToyCTC gives NaN or infinity for 5 of 5 images.*last checkpoint"):
         evaluate(model, CTC(ALPHABET), toy_captchas(5))
 
 
@@ -251,8 +251,9 @@ def test_what_is_no_image_is_named(model, tmp_path):
         read(tmp_path / "empty.png", model)
     with pytest.raises(FileNotFoundError, match="There is no file"):
         read("nowhere.png", model)
-    with pytest.raises(ValueError, match="got int"):
-        read([3], model)
+    for wrong, name in ((3, "int"), ([3], "int"), (None, "NoneType")):
+        with pytest.raises(ValueError, match=f"an array was expected for the image, got {name}"):
+            read(wrong, model)
     with pytest.raises(ValueError, match=r"\(N, 1, 32, 24\), got torch.uint8 \(2, 1, 32, 30\)"):
         read(torch.zeros(2, 1, 32, 30, dtype=torch.uint8), model)
     with pytest.raises(ValueError, match="4 x 4 pixels"):
@@ -358,17 +359,18 @@ def test_a_centred_mean_lies_on_its_values_and_takes_what_is_there_at_the_ends()
 # -- kinds of fault known from elsewhere
 
 
+@pytest.mark.parametrize("weight, value", [("rnn.weight_hh_l0", math.nan), ("head.bias", math.inf), ("head.bias", -math.inf)])
 @pytest.mark.parametrize("door", ["evaluate", "read", "predict"])
-def test_a_network_of_nan_is_one_and_the_same_error(door):
+def test_a_network_of_nan_is_one_and_the_same_error(door, weight, value):
     network, captchas = ToyCTC(), toy_captchas(5)
-    torch.nn.init.constant_(network.rnn.weight_hh_l0, math.nan)
+    torch.nn.init.constant_(network.get_parameter(weight), value)
     model = TrainedModel(network.eval(), ALPHABET, 24)
     doors = {
         "evaluate": lambda: evaluate(network, CTC(ALPHABET), captchas),
         "read": lambda: read(captchas, model),
         "predict": lambda: predict(network, captchas.images),
     }
-    with pytest.raises(FloatingPointError, match="ToyCTC gives NaN for 5 of 5 images: its weights have diverged"):
+    with pytest.raises(FloatingPointError, match="ToyCTC gives NaN or infinity for 5 of 5 images: its weights have diverged"):
         doors[door]()
 
 
@@ -389,6 +391,9 @@ def test_an_alphabet_of_another_size_is_refused_when_reading_and_evaluating():
         words = f"has 37 classes, but this alphabet of {len(symbols)} symbols and the blank needs {len(symbols) + 1}"
         with pytest.raises(ValueError, match=words):
             read(captchas, TrainedModel(network, Alphabet(symbols), 24))
+        for limit in ({"allowed": "ab"}, {"pattern": "[ab]+"}, {"words": ["ab"]}):
+            with pytest.raises(ValueError, match=words):
+                read(captchas, TrainedModel(network, Alphabet(symbols), 24), **limit)
         with pytest.raises(ValueError, match=words):
             evaluate(network, CTC(Alphabet(symbols)), captchas)
 

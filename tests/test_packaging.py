@@ -35,6 +35,7 @@ ROOMS = {"synthetic", "data", "ctc", "demo", "studies"}
 PARTS = {  # modules that belong to one study
     "open_questions": {"receptive_fields"},
     "synthetic_to_real": {"domain_randomisation"},
+    "peers": {"peer_readers"},
 }
 SHARED = {"records", "repetitions", "intervals", "errors", "heads", "variants", "plots"}  # what any study may import
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
@@ -131,8 +132,8 @@ def test_modules_can_be_read_at_a_sitting() -> None:
     lengths = {name: length(path) for name, path in MODULES.items()}
     assert {name: lines for name, lines in lengths.items() if lines > 300} == {}
     core = [path for name, path in MODULES.items() if "." not in name]
-    assert len(core) <= 13 and sum(map(length, core)) <= 2580
-    assert sum(lengths.values()) <= 9500
+    assert len(core) <= 13 and sum(map(length, core)) <= 2600
+    assert sum(lengths.values()) <= 9950
     assert sum(length(path) for path in (ROOT / "tools").rglob("*.*") if path.suffix != ".pyc") <= 420
 
 

@@ -5,7 +5,9 @@ import re
 import pytest
 from committed import ROOT, read_committed
 
-from ocrlib import EXPERIMENTS, read_records, run_recipe
+from ocrlib import EXPERIMENTS, ColumnCNN, read_records, run_recipe
+from ocrlib.evaluation import binomial_interval
+from ocrlib.studies import peers
 from ocrlib.studies.cross_validation import count_exact
 from ocrlib.studies.ctc_vs_ce import Trial
 from ocrlib.studies.heads import HEADS
@@ -36,9 +38,8 @@ def test_the_figures_are_those_the_notebook_printed(key):
         r"exact match [\d.]+ \((\d+ of \d+) images\)",
         printed(NOTEBOOKS[key]),
     )
-    cer, edits, interval, exact = figures.groups()
-    _, _, cer_here, edits_here, exact_here = row(NOTEBOOKS[key])
-    assert (cer_here, edits_here, exact_here) == (cer, f"{edits}, {interval}", exact)
+    cer, _, interval, exact = figures.groups()
+    assert row(NOTEBOOKS[key])[2:4] == [f"{cer} ({interval})", exact]
 
 
 def test_the_figures_of_the_fast_recipe_are_those_of_notebook_10():
@@ -48,6 +49,9 @@ def test_the_figures_of_the_fast_recipe_are_those_of_notebook_10():
     share = re.search(r"plain procedure takes [\d.]+ s: ratio ([\d.]+)", said).group(1)
     stated = f"mean CER {mean} over ten seeds (worst {worst}) after {seconds} s of training, {share} of one epoch"
     assert stated in " ".join(README.split())
+    title = f"[fast](notebooks/10_fast_training.ipynb), CTC, 24 steps, no LSTM, {seconds} s of training"
+    assert row("10_fast_training") == [title, "", "", "", f"{mean} (10 seeds)"]
+    assert ColumnCNN().steps(EXPERIMENTS["fast"].width) == 24
 
 
 def test_the_comparison_of_the_losses_is_that_of_the_recorded_runs():
@@ -97,6 +101,14 @@ def test_the_russian_readme_states_no_other_figures():
     assert {figure.replace(" ", "") for figure in decimals} <= set(re.findall(r"0\.\d{4}|\d+\.\d+%", README.replace(" %", "%")))
 
 
+def test_the_russian_table_of_results_is_the_english_one():
+    def rows(text):
+        lines = re.findall(r"^\| \[[^\]]+\]\((notebooks/[^)]+)\)(.*)$", text, re.MULTILINE)
+        return [(target, re.findall(r"\d+(?:\.\d+)?", re.sub(r"(?<=\d)[ ,](?=\d{3}\b)", "", rest))) for target, rest in lines]
+
+    assert rows(RUSSIAN) == rows(README) and len(rows(README)) == 4
+
+
 def test_the_russian_readme_has_the_same_map():
     def rows(text):
         lines = re.findall(r"^\| (\d\d) \| \[([^\]]+)\]\(([^)]+)\).*\| (\d+ min) \|$", text, re.MULTILINE)
@@ -129,3 +141,72 @@ def test_the_figures_over_seeds_are_those_of_the_recorded_runs(key):
     found = mean_interval(runs.query("recipe == @key and split_seed == 42 and width.isna()").cer)
     stated = f"{EXPERIMENTS[key].title} {found.mean:.4f} ({found.count} seeds, {found.least:.4f} to {found.greatest:.4f})"
     assert found.count >= 5 and stated in " ".join(README.split())
+    assert row(NOTEBOOKS[key])[4] == f"{found.mean:.4f} ({found.count} seeds)"
+
+
+def test_what_stands_before_the_details_is_read_in_two_minutes():
+    for text, details, words in ((README, "Details", 900), (RUSSIAN, "Подробности", 1000)):
+        first, rest = text.split(f"\n## {details}\n")
+        assert len(first.split()) <= words and rest
+
+
+def test_the_lines_that_read_an_image_print_what_they_say(monkeypatch, capsys):
+    [code] = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "example.png" in block]
+    monkeypatch.chdir(ROOT)
+    exec(code, {})
+    assert capsys.readouterr().out.strip() == re.search(r"# (.+)\n", code).group(1)
+
+
+PEERS = read_records(ROOT / "notebooks" / "records" / "peers.jsonl")
+
+
+def peer_rows():
+    """The cells of each row of the table of readers, but for the reader's name, in the records' order."""
+
+    def exact(figures):
+        return f"{round(figures['exact'] * figures['images']):,} ({figures['exact']:.1%})".replace("%", " %")
+
+    for record in PEERS:
+        lower, symbols, cpu = (record.figures[name] for name in ("lower", "symbols", "cpu_seconds"))
+        yield exact(lower), exact(symbols), f"{lower['cer']:.4f}", f"{symbols['cer']:.4f}", f"{1000 * cpu:.1f}"
+
+
+def test_the_table_of_other_readers_is_that_of_the_recorded_runs():
+    assert [record.arguments for record in PEERS] == peers.JOBS
+    for record, cells in zip(PEERS, peer_rows()):
+        assert " | ".join(["| " + record.arguments["reader"], *cells]) + " |\n" in README
+        assert f"| {record.arguments['reader']} | {cells[1]} | {cells[4]} |\n" in README
+        assert {record.figures[name]["images"] for name in ("lower", "symbols")} == {1070}
+
+
+@pytest.mark.parametrize("text", [README, RUSSIAN], ids=["english", "russian"])
+def test_versions_date_and_processor_stand_under_the_table_of_other_readers(text):
+    said, (ours, *others) = " ".join(text.split()), PEERS
+    [packages] = [dict(pairs) for pairs in {tuple(record.figures["packages"].items()) for record in others}]
+    packages |= {"Python": ours.versions["python"], "torch": ours.versions["torch"]}
+    assert ", ".join(f"{name} {packages[name]}" for name in ("Python", "torch", "onnxruntime", *peers.PACKAGES)) + "." in said
+    assert {re.search(r"studies peers` (?:on )?([\d-]+)", said)[1]} == {record.figures["date"] for record in PEERS}
+    assert {re.search(r"Intel.*?Processor", said)[0]} == {record.figures["processor"] for record in PEERS}
+
+
+def test_the_intervals_under_the_table_of_other_readers_are_of_ours_and_of_the_best_of_the_others():
+    english, russian = " ".join(README.split()), " ".join(RUSSIAN.split())
+    ours, *others = (round(1070 * record.figures["symbols"]["exact"]) for record in PEERS)
+    for exact in (ours, max(others)):
+        low, high = (f"{bound:.1%}".strip("%") for bound in binomial_interval(exact, 1070))
+        assert f" {low} to {high} % for {exact:,}" in english
+        assert f"от {low} до {high} % для {exact:,}".replace(",", " ") in russian
+
+
+def test_the_russian_table_of_other_readers_has_the_same_cells():
+    for cells in peer_rows():
+        assert f"| {' | '.join(cells)} |\n".replace("| 1,", "| 1 ") in RUSSIAN
+
+
+def test_what_we_read_on_the_published_folds_is_that_of_the_recorded_runs():
+    records = read_records(ROOT / "notebooks" / "records" / "cross_validation.jsonl")
+    folds = [record.figures for record in records if record.arguments["seed"] == 1]
+    given, corrected = count_exact(folds), count_exact(folds, corrected=True)
+    assert f"read {given:,} as labelled and {corrected:,} as corrected on these folds" in " ".join(README.split())
+    russian = f"{given:,} картинки по исходным меткам и {corrected:,} по исправленным".replace(",", " ")
+    assert russian in " ".join(RUSSIAN.split())

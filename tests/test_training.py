@@ -252,6 +252,23 @@ def test_a_schedule_of_another_length_is_refused(tmp_path):
         with_schedule(12)
 
 
+def test_a_schedule_of_other_parts_or_functions_is_refused(tmp_path):
+    rates = torch.optim.lr_scheduler
+
+    def joined(make_second):
+        model, objective, optimizer = make()
+        parts = [rates.ConstantLR(optimizer, 0.5, 2), make_second(optimizer)]
+        schedule = rates.SequentialLR(optimizer, parts, milestones=[2])
+        return train(model, objective, optimizer, scheduler=schedule, checkpoint=tmp_path / "run.pt")
+
+    history = joined(lambda optimizer: rates.LambdaLR(optimizer, lambda step: 0.5**step))
+    assert joined(lambda optimizer: rates.LambdaLR(optimizer, lambda step: 0.5**step)) == history
+    with pytest.raises(CheckpointError, match=r"schedule: .*lr_lambdas=\[\[1.0, 0.5, .* there, .*lr_lambdas=\[\[1, 1, 1, "):
+        joined(lambda optimizer: rates.LambdaLR(optimizer, lambda step: 1))
+    with pytest.raises(CheckpointError, match="schedule: .*LambdaLR.* there, .*StepLR.* here"):
+        joined(lambda optimizer: rates.StepLR(optimizer, 5))
+
+
 def test_a_checkpoint_with_more_epochs_than_asked_for_is_refused(tmp_path):
     train(*make(), epochs=3, checkpoint=tmp_path / "run.pt")
     with pytest.raises(CheckpointError, match="holds 3 epochs, more than the 2 asked for"):
@@ -506,6 +523,13 @@ def test_a_subset_of_torch_is_trained_on_like_captchas():
     assert fit(model, objective, whole.subset(first.indices), test, optimizer, **options).digest() == given.digest()
     with pytest.raises(ValueError, match="The train set must be Captchas, as load_captchas gives them, got list"):
         fit(model, objective, [1, 2], test, optimizer, **options)
+    model, objective, optimizer = make()
+    by_epoch = fit(model, objective, lambda number: first, lambda number: nested, optimizer, **options)
+    assert by_epoch.digest() == given.digest()
+    with pytest.raises(ValueError, match="The data set of a Subset must be Captchas, .* got list"):
+        fit(model, objective, whole, torch.utils.data.Subset([1, 2], [0]), optimizer, **options)
+    with pytest.raises(ValueError, match="The images to evaluate must be Captchas, .* got list"):
+        evaluate(model, objective, [1, 2])
 
 
 @pytest.mark.parametrize("options", [{"epochs": 1.5}, {"epochs": True}, {"epochs": "2"}, {"batch_size": 2.0}])
@@ -594,5 +618,7 @@ def test_choosing_needs_images_of_its_own():
         train(*make(), validation=copy)
     with pytest.warns(UserWarning, match="2 of the 8 validation images are test images too"):
         train(*make(), epochs=1, validation=VALIDATION.joined(TEST.subset([0, 1])))
+    with pytest.warns(UserWarning, match="3 of the 3 validation images are training images too"):
+        train(*make(), epochs=1, validation=TRAIN.subset([0, 1, 2]))
     with pytest.raises(ValueError, match="The validation set holds no image"):
         train(*make(), validation=VALIDATION.subset([]))

@@ -143,6 +143,7 @@ class Constrained:
 
     def decode(self, logits: Tensor) -> list[str]:
         """N texts read from logits ``(T, N, C)``. Raises ``ValueError`` if T steps are too few for all texts that are allowed."""
+        self.objective.check_logits(logits)
         if self.automaton is None:
             return self.objective.decode(self.masked(logits))
         log_probs, blank = _log_probs(logits), self.alphabet.blank

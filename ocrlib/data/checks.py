@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Integral
 
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.utils.data import Subset
 
 from ocrlib.captchas import Captchas
@@ -19,7 +19,16 @@ Epochs = Captchas | Callable[[int], Captchas]  # the images of every epoch, or a
 
 def as_captchas(images: Epochs | Subset) -> Epochs:
     """Captchas for a torch ``Subset`` of captchas, as ``random_split`` gives them; anything else as it is."""
-    return as_captchas(images.dataset).subset(images.indices) if isinstance(images, Subset) else images
+    if not isinstance(images, Subset):
+        return images
+    return only_captchas("data set of a Subset", images.dataset).subset(images.indices)
+
+
+def only_captchas(name: str, images: object) -> Captchas:
+    """`as_captchas`; raises ``ValueError`` for anything else."""
+    if not isinstance(captchas := as_captchas(images), Captchas):
+        raise ValueError(f"The {name} must be Captchas, as load_captchas gives them, got {type(captchas).__name__}.")
+    return captchas
 
 
 def checked(
@@ -37,14 +46,13 @@ def checked(
         if captchas is not None and not callable(captchas):  # what a function gives is checked when its epoch begins
             check(name, captchas, model, objective, batch_size)
     if validation is not None:
-        check_validation(validation, test)
+        check_validation(validation, train, test)
     return train, test, validation
 
 
 def check(name: str, captchas: Captchas, model: nn.Module, objective: Objective, batch_size: int) -> None:
     """Refuse a "train" or "test" set, before training, that can't work. Raises ``ValueError``."""
-    if not isinstance(captchas, Captchas):
-        raise ValueError(f"The {name} set must be Captchas, as load_captchas gives them, got {type(captchas).__name__}.")
+    captchas = only_captchas(f"{name} set", captchas)
     if len(captchas) == 0:
         raise ValueError(f"The {name} set holds no image; split the data so that it has at least one.")
     if name == "train" and not 1 <= batch_size <= len(captchas):
@@ -52,19 +60,23 @@ def check(name: str, captchas: Captchas, model: nn.Module, objective: Objective,
     objective.check(model, captchas.images.shape[-1], captchas.texts, captchas.widths)
 
 
-def check_validation(validation: Captchas, test: Epochs) -> None:
-    """Refuse validation images that are the test set, and warn of some that are in it. Raises ``ValueError``."""
-    if not isinstance(test, Captchas):
-        return
-    seen = {image.numpy().tobytes() for image in test.images.cpu()}
-    shared = sum(image.numpy().tobytes() in seen for image in validation.images.cpu())
-    if shared == len(validation) or (validation.names, validation.texts) == (test.names, test.texts):
-        raise ValueError(
-            "The validation set is the test set. What is chosen on test images can't be measured on them: split three ways, "
-            "train, validation, test = split(captchas, (...))."
-        )
-    if shared:
-        warnings.warn(f"{shared} of the {len(validation)} validation images are test images too: draw them apart.", stacklevel=3)
+def check_validation(validation: Captchas, train: Epochs, test: Epochs) -> None:
+    """Refuse validation images that are the test set; warn of some that are tested or trained on. Raises ``ValueError``."""
+    pixels = [image.numpy().tobytes() for image in validation.images.cpu()]
+    for name, others in {"test": test, "training": train}.items():
+        if not isinstance(others, Captchas):
+            continue
+        seen = {image.numpy().tobytes() for image in others.images.cpu()}
+        shared = sum(image in seen for image in pixels)
+        same = shared == len(validation) or (validation.names, validation.texts) == (others.names, others.texts)
+        if same and name == "test":
+            raise ValueError(
+                "The validation set is the test set. What is chosen on test images can't be measured on them: split three ways, "
+                "train, validation, test = split(captchas, (...))."
+            )
+        if shared:
+            what = f"{shared} of the {len(validation)} validation images are {name} images too"
+            warnings.warn(f"{what}: draw them apart.", stacklevel=4)
 
 
 def check_optimizer(model: nn.Module, optimizer: Optimizer, scheduler: LRScheduler | None) -> None:
@@ -98,6 +110,26 @@ def describe_groups(optimizer: Optimizer, scheduled: bool) -> str:
         own = {key: value for key, value in group.items() if key not in driven and value != optimizer.defaults.get(key)}
         described.append(", ".join([f"{len(group['params'])} tensors", *(f"{key}={value}" for key, value in own.items())]))
     return "; ".join(described)
+
+
+def describe_schedule(schedule: LRScheduler) -> str:
+    """Which schedule it is: the entries of its state that don't say how far it has come, and the parts that it is made of."""
+    plain = {key: value for key, value in schedule.state_dict().items() if isinstance(value, (int, float, str, list))}
+    moving = {"last_epoch"}
+    if isinstance(schedule, ReduceLROnPlateau):
+        moving |= {"best", "num_bad_epochs", "cooldown_counter"}
+        plain["base_lrs"] = [float(group["initial_lr"]) for group in schedule.optimizer.param_groups]
+    plain = {key: value for key, value in plain.items() if key not in moving and not key.startswith("_")}
+    if functions := getattr(schedule, "lr_lambdas", None):  # no state says which functions they are, but their values do
+        plain["lr_lambdas"] = [[function(step) for step in (0, 1, 10, 100, 1000)] for function in functions]
+    if parts := getattr(schedule, "_schedulers", None):  # of those that are joined or chained
+        plain["schedules"] = [describe_schedule(part) for part in parts]
+    return describe(schedule, plain)
+
+
+def describe(thing: object, settings: Mapping[str, object]) -> str:
+    """Its type with the settings: ``Adam(lr=0.001, ...)``."""
+    return f"{type(thing).__name__}({', '.join(f'{key}={value}' for key, value in settings.items())})"
 
 
 def describe_callable(thing: object) -> str:

@@ -121,8 +121,8 @@ def read_images(
     one = isinstance(images, (str, os.PathLike, bytes, bytearray, memoryview, Image.Image)) or hasattr(images, "read")
     if hasattr(images, "__array__") and not one:
         one = images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (1, 3, 4))
-    listed = [images] if one else list(images)
-    names = [os.fspath(image) if isinstance(image, (str, os.PathLike)) else "the image" if one else f"images[{i}]"
+    listed = [images] if one or not isinstance(images, Iterable) else list(images)
+    names = [os.fspath(image) if isinstance(image, (str, os.PathLike)) else "the image" if len(listed) == 1 else f"images[{i}]"
              for i, image in enumerate(listed)]  # fmt: skip
     pictures = [read_image(image, width, height, name=name, **options) for image, name in zip(listed, names)]
     return pictures, remarks_on(names, pictures)

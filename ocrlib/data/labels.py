@@ -78,6 +78,9 @@ def _decode(path: Path, encoding: str | None) -> str:
         raise ValueError(f'{path} is a spreadsheet or an archive, not a text file. Save the table as "CSV UTF-8".')
     if encoding is None:
         encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8-sig")
+        if encoding == "utf-8-sig" and (zero := content.find(b"\0")) >= 0:
+            line, guess = content.count(b"\n", 0, zero) + 1, "utf-16-le" if zero % 2 else "utf-16-be"
+            raise ValueError(f'Line {line} of {path} has zero bytes, as UTF-16 without its mark has. Try encoding="{guess}".')
     try:
         text = content.decode(encoding)
     except LookupError:
@@ -90,7 +93,7 @@ def _decode(path: Path, encoding: str | None) -> str:
         raise ValueError(f"Line {line} of {path} isn't {name} (byte 0x{byte}). {cure}.") from error
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        raise ValueError(f'Line {line} of {path} has zero bytes, as UTF-16 without its mark has. Try encoding="utf-16-le".')
+        raise ValueError(f"Line {line} of {path} has zero bytes in {encoding}. Try another encoding.")
     return text.removeprefix("\ufeff")
 
 

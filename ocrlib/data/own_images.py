@@ -108,7 +108,7 @@ def _by_label_file(folder: Path, labels: Path, encoding: str | None, subfolders:
             raise
         paths, remarks = [], []
     if not beside:  # bare names, and the images lie in the only folder inside
-        finder = Finder([paths[0].parent])
+        finder = Finder([paths[0].parent, *finder.places])
         found = [finder.find(line.file) for line in lines]
     for place in beside.values():
         if place.resolve() != folder.resolve():

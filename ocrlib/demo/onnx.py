@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ocrlib.checkpoints import TrainedModel
 from ocrlib.networks import HEIGHT, Network
+from ocrlib.objectives import objective_of
 from ocrlib.texts import Alphabet
 
 KEYS = ("symbols", "width", "objective")  # keys of the file's metadata: what reading needs in addition to the graph
@@ -24,10 +25,12 @@ def export_onnx(path: str | Path, model: TrainedModel) -> None:
     N is free, but at least 1: onnxruntime ends the whole process when an LSTM gets a batch of none. W is free for networks made
     for CTC; those for cross-entropy have one step a symbol at the model's width alone. Alphabet, width, objective and the
     narrowest W are in the file's metadata. The file's folder is made; the network stays on its device and in its mode.
-    Raises ``ModuleNotFoundError`` for a missing package.
+    Raises ``ModuleNotFoundError`` for a missing package, and ``ValueError`` for an alphabet of another size than the network's.
     """
     _module("onnxscript")
     onnx, network = _module("onnx"), copy.deepcopy(model.network).cpu().eval()
+    if isinstance(head := getattr(network, "head", None), nn.Linear):
+        objective_of(network, model.alphabet).check_classes(head.out_features, type(network).__name__)
     narrowest = next((width for width in range(1, model.width) if network.steps(width)), model.width)
     facts = dict(zip(KEYS, (model.alphabet.symbols, str(model.width), network.objective)))
     facts |= {"narrowest": str(narrowest), "fit": model.fit}

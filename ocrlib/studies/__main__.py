@@ -15,7 +15,16 @@ from pathlib import Path
 from ocrlib.checkpoints import PRETRAINED
 from ocrlib.data.loading import load_captchas
 from ocrlib.runtime import pick_budget
-from ocrlib.studies import cross_validation, ctc_vs_ce, open_questions, reproduction, synthetic_to_real, tuning
+from ocrlib.studies import (
+    cross_validation,
+    ctc_vs_ce,
+    keras_example,
+    open_questions,
+    peers,
+    reproduction,
+    synthetic_to_real,
+    tuning,
+)
 from ocrlib.studies.pretraining import pretrain, trained_file
 from ocrlib.studies.records import data_fingerprint, read_records, record_runs, run_recipe
 from ocrlib.studies.repetitions import check_repetition, repeat
@@ -35,6 +44,8 @@ STUDIES = {
     "real_alone": (synthetic_to_real.train_alone, synthetic_to_real.ALONE_JOBS, synthetic_to_real.SMOKE_JOB),
     "tuning": (tuning.tune, tuning.JOBS, tuning.SMOKE_JOB),
     "pretrained": (pretrain, [{}], {}),
+    "keras_example": (keras_example.train_example, keras_example.JOBS, keras_example.JOBS[0]),
+    "peers": (peers.read_with, peers.JOBS, {"reader": peers.OURS}),
 }
 
 
@@ -61,6 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.study == "pretrained":
         return record_or_repeat(path)
     refuse_other_data(path)
+    if options.study == "peers":
+        recorded = [record.arguments for record in read_records(path)]
+        jobs = peers.available([job for job in jobs if job not in recorded])
     # Spawned, not forked: the copy of a process whose torch already has threads can hang.
     with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:
         record_runs(path, jobs, function, pool, options.threads)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ocrlib.captchas import Captchas
+from ocrlib.data.folds import FOLDS, folds
 from ocrlib.data.loading import load_captchas
 from ocrlib.data.published import correct, corrections
 from ocrlib.evaluation import evaluate, predict, score
@@ -24,7 +25,6 @@ from ocrlib.studies.records import Figures, Record, arithmetic
 from ocrlib.studies.variants import narrow_column_cnn
 from ocrlib.texts import Alphabet
 
-FOLDS = 5
 TRIED_ON = 2  # of the four training folds, how many the candidates are tried on
 MEMBERS = 3  # of an ensemble
 SEEDS = (1, 2, 3)  # of the folds and of all trainings
@@ -44,12 +44,6 @@ CANDIDATES: dict[str, Experiment] = {
 def jobs() -> list[dict[str, int]]:
     """Every run as arguments for `cross_validate`: all folds of one seed, then those of the next."""
     return [{"seed": seed, "fold": fold} for seed in SEEDS for fold in range(FOLDS)]
-
-
-def folds(n: int, seed: int) -> list[list[int]]:
-    """The positions 0 to n - 1 in `FOLDS` random parts, whose sizes differ by one at most."""
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist()
-    return [order[k::FOLDS] for k in range(FOLDS)]
 
 
 def cross_validate(seed: int, fold: int) -> Figures:

@@ -44,6 +44,8 @@ RUNS = {
     "real_alone": "ocrlib.studies.synthetic_to_real:train_alone",
     "tuning": "ocrlib.studies.tuning:tune",
     "pretrained": "ocrlib.studies.pretraining:pretrain",
+    "peers": "ocrlib.studies.peers:read_with",
+    "keras_example": "ocrlib.studies.keras_example:train_example",
 }
 _ONE_AT_A_TIME = threading.RLock()  # threads share torch's random state and thread count: their runs would mix
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from ocrlib.runtime import pick_budget
 from ocrlib.studies.records import RUNS, Record, data_fingerprint, run_plan
 
+CONDITIONS = ("arithmetic", "packages", "processor")  # figures that say where a run was done
+
 
 class Repetition(NamedTuple):
     """A recorded run and the same run done again here; ``str()`` shows them side by side."""
@@ -18,17 +20,17 @@ class Repetition(NamedTuple):
 
     @property
     def differences(self) -> dict[str, tuple[Any, Any]]:
-        """Figures that are not equal, as (recorded, repeated). Seconds and the processor's arithmetic are no results."""
+        """Figures that are not equal, as (recorded, repeated). Seconds, the date and `CONDITIONS` are no results."""
         old, new = self.recorded.figures, self.repeated.figures
-        names = [name for name in old | new if not name.endswith("seconds") and name != "arithmetic"]
+        names = [name for name in old | new if not name.endswith("seconds") and name not in ("date", *CONDITIONS)]
         return {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}
 
     @property
     def conditions(self) -> dict[str, tuple[Any, Any]]:
         """What was other and may change figures, as (recorded, repeated). Generated images are the same everywhere."""
-        old, new = (vars(run) | {"arithmetic": run.figures.get("arithmetic")} for run in self)
+        old, new = (vars(run) | {name: run.figures.get(name) for name in CONDITIONS} for run in self)
         data = [] if self.recorded.arguments.get("source") == "synthetic" else ["data"]
-        names = ["versions", "threads", "device", "budget", *data, "arithmetic"]
+        names = ["versions", "threads", "device", "budget", *data, *CONDITIONS]
         return {name: (old[name], new[name]) for name in names if old[name] != new[name]}
 
     def __str__(self) -> str:

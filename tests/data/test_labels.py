@@ -122,6 +122,9 @@ def test_encodings_that_were_named_wrongly(tmp_path):
         read(tmp_path / "labels.csv", CYRILLIC, encoding="ascii")
     with pytest.raises(ValueError, match="encoding='cp9999' isn't known"):
         read(tmp_path / "labels.csv", CYRILLIC, encoding="cp9999")
+    for encoding in ("utf-16-le", "utf-16-be"):  # without a mark, and the first byte that isn't UTF-8 lies behind a zero
+        with pytest.raises(ValueError, match=f'Line 1 of .* zero bytes, .*encoding="{encoding}"'):
+            read(tmp_path / "labels.csv", CYRILLIC.encode(encoding))
     ascii_text = "file,text\na.png,AB\n".encode("utf-16-le")
     with pytest.raises(ValueError, match='Line 1 of .* zero bytes, .*encoding="utf-16-le"'):
         read(tmp_path / "labels.csv", ascii_text)
@@ -151,6 +154,9 @@ def test_paths_that_lead_nowhere_say_where_was_looked(tmp_path, folder):
         load_folder(folder, width=64, labels=tmp_path / "labels.csv")
     said = str(raised.value)
     assert "images/a.png stands in line 2 of" in said and f"there is no such file in {folder} or {tmp_path}." in said
+    (tmp_path / "labels.csv").write_text("file,text\nimages/a.png,AB\nimages/b.png,CD\n")
+    with pytest.raises(ValueError, match=f"no such file in {folder} or {tmp_path}\\."):  # also where no line leads to a file
+        load_folder(folder, width=64, labels=tmp_path / "labels.csv")
     (tmp_path / "labels.csv").write_text("file,text\na.png,AB\nb.png,CD\n../labels.csv,AB\n")
     with pytest.raises(ValueError, match="labels.csv stands in line 4 .* but it is no image file"):
         load_folder(folder, width=64, labels=tmp_path / "labels.csv")

@@ -85,6 +85,12 @@ def test_an_export_leaves_the_network_as_it_was_and_makes_the_folder(tmp_path):
     assert (loaded.alphabet.symbols, loaded.fit) == ("abc", "pad")
 
 
+def test_an_alphabet_of_another_size_is_not_exported(tmp_path):
+    with pytest.raises(ValueError, match="ColumnCNN has 5 classes, but this alphabet of 3 symbols and the blank needs 4"):
+        export_onnx(tmp_path / "m.onnx", TrainedModel(ColumnCNN(classes=5), Alphabet("abc"), 96))
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_export_leaves_the_network_on_its_device(tmp_path, monkeypatch):
     """No GPU is needed to see it: only a copy of the network may be moved."""
     network, moved = ColumnCNN(classes=4), []

@@ -12,13 +12,6 @@ from ocrlib.evaluation import Report
 from ocrlib.studies import cross_validation as cv
 
 
-def test_folds_are_a_partition_of_the_images():
-    parts = cv.folds(1070, seed=1)
-    assert sorted(sum(parts, [])) == list(range(1070)) and {len(part) for part in parts} == {214}
-    assert [len(part) for part in cv.folds(12, seed=1)] == [3, 3, 2, 2, 2]
-    assert parts == cv.folds(1070, seed=1) != cv.folds(1070, seed=2)
-
-
 def test_every_fold_of_three_seeds_once():
     assert len(cv.jobs()) == 15 and {job["seed"] for job in cv.jobs()} == {1, 2, 3}
     assert {job["fold"] for job in cv.jobs()} == set(range(5))

@@ -88,6 +88,13 @@ def test_a_repetition_on_another_processor_may_differ():
     assert "to the last bit" in check_repetition(repetition(0.5, figures=figures | {"cer": 0.5}))
 
 
+@pytest.mark.parametrize("name", ["packages", "processor"])
+def test_a_repetition_with_other_packages_may_differ(name):
+    figures = {"arithmetic": "x86", name: "other", "date": "2026-11-28", "seconds": 2}
+    assert f"other {name}," in check_repetition(repetition(0.4, figures=figures | {"cer": 0.4}))
+    assert "to the last bit" in check_repetition(repetition(0.5, figures=figures | {"cer": 0.5}))
+
+
 def test_a_repetition_in_the_same_place_may_not():
     with pytest.raises(AssertionError, match="differs"):
         check_repetition(repetition(0.4))

@@ -197,7 +197,9 @@ def test_the_noise_curves_are_drawn_after_the_distortion(monkeypatch):
 
 
 def test_packages_that_are_slow_to_import_are_imported_only_where_they_are_used():
-    for file in Path(generator.__file__).parent.glob("*.py"):
+    files = {file.name: file for file in Path(generator.__file__).parent.glob("*.py")}
+    del files["fonts.py"]  # it is about matplotlib's figures, and `ocrlib.plots` alone imports it
+    for file in files.values():
         imports = [line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith(("import ", "from "))]
         assert not [line for line in imports if "matplotlib" in line or "scipy" in line], file.name
 

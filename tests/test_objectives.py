@@ -2,6 +2,9 @@ import itertools
 import math
 
 import pytest
+
+pytest.importorskip("hypothesis", reason="needs hypothesis: pip install hypothesis")
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st

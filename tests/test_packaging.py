@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 import ocrlib
@@ -26,7 +25,7 @@ MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for p
 LEVELS = (  # from the lowest; a module imports from lower levels, or from what stands before it on its own
     ("processor", "texts", "captchas", "networks", "runtime", "ctc.recursion"),  # the last imports torch alone
     ("objectives", "checkpoints", "synthetic", "data"),
-    ("evaluation", "plots", "loop", "training"),
+    ("evaluation", "plots", "graphs", "loop", "training"),
     ("experiments",),
     ("ctc", "demo", "studies"),
 )
@@ -91,6 +90,8 @@ def test_every_dependency_in_pyproject_has_a_floor_and_a_comment() -> None:
 
 
 def test_every_dependency_in_environment_has_a_floor_and_a_comment() -> None:
+    import yaml
+
     *conda, pip = yaml.safe_load(ENVIRONMENT)["dependencies"]
     listed = [entry for entry in [*conda, *pip["pip"]] if entry not in ("pip", "-e .")]
     assert {re.match(r"[\w-]+", entry).group() for entry in listed} == set(dependencies_of_environment())
@@ -104,6 +105,8 @@ def test_environment_and_pyproject_list_the_same_dependencies() -> None:
 
 
 def test_environment_installs_the_project_itself() -> None:
+    import yaml
+
     environment = yaml.safe_load(ENVIRONMENT)
     assert environment["channels"] == ["conda-forge"]
     assert environment["dependencies"][-1]["pip"][-1] == "-e ."
@@ -132,9 +135,9 @@ def test_modules_can_be_read_at_a_sitting() -> None:
     lengths = {name: length(path) for name, path in MODULES.items()}
     assert {name: lines for name, lines in lengths.items() if lines > 300} == {}
     core = [path for name, path in MODULES.items() if "." not in name]
-    assert len(core) <= 13 and sum(map(length, core)) <= 2600
+    assert len(core) <= 14 and sum(map(length, core)) <= 2665
     assert sum(lengths.values()) <= 9950
-    assert sum(length(path) for path in (ROOT / "tools").rglob("*.*") if path.suffix != ".pyc") <= 420
+    assert sum(length(path) for path in (ROOT / "tools").rglob("*.*") if path.suffix != ".pyc") <= 570
 
 
 def imports_of(path: Path) -> set[str]:
@@ -254,10 +257,11 @@ def test_what_the_tasks_run_is_there(monkeypatch) -> None:
     commands = []
     monkeypatch.setattr(tasks, "install", lambda extras="test": commands.append(extras.split(",")))
     monkeypatch.setattr(tasks, "call", lambda *command: commands.append(command) or 0)
-    for name in ["notebooks", "lab", "bench", "test", "browser-test"]:
+    for name in ["notebooks", "lab", "bench", "gpu-check", "test", "browser-test"]:
         assert not tasks.TASKS[name]()
     words = [str(word) for command in commands for word in command]
-    assert {"tools/run_notebooks.py", "tools/bench.py", "tests/browser", "tests/series", "ruff"} <= set(words)
+    assert {f"tools/{name}.py" for name in ("run_notebooks", "bench", "gpu_check")} <= set(words)
+    assert {"tests/browser", "tests/series", "ruff"} <= set(words)
     assert [word for word in words if re.match("(tools|tests)/", word) and not (ROOT / word).exists()] == []
     extras = {extra for command in commands if isinstance(command, list) for extra in command}
     assert [extra for extra in extras if f"\n{extra} = [" not in PYPROJECT] == []

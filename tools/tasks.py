@@ -6,6 +6,7 @@
   lab           open JupyterLab in notebooks/
   html          make a website of README, notebooks (with the outputs they have now) and docstrings: site/index.html
   bench         measure the project against plain code and other libraries, about 20 minutes (BENCH="--help" lists options)
+  gpu-check     on a GPU, without a network: same bits, resuming, graphs, times; records in build/gpu, nine minutes at most
   test          run everything that can fail: ruff, pytest, the notebooks on generated images, and twice on real ones
   browser-test  run three notebooks in JupyterLab, in a browser without a window
   clean         remove .venv, build/, site/ and caches (data/, notebooks/ and its runs/ stay)
@@ -106,6 +107,7 @@ TASKS = {
     "lab": lambda: python("-m", "jupyterlab", "--allow-root", "notebooks"),  # in a container one is root
     "html": html,
     "bench": lambda: python("tools/bench.py", *os.environ.get("BENCH", "").split(), extras="test,docs,bench"),
+    "gpu-check": lambda: call(sys.executable, "tools/gpu_check.py"),  # with the Python at hand: nothing is installed
     "test": test,
     "browser-test": lambda: python("-m", "pytest", "tests/browser", extras="test,docs,browser"),
     "clean": clean,

@@ -13,13 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
-from filelock import FileLock
-from tqdm import tqdm
+from filelock import FileLock  # torch needs it too, so it is there
 
 from ocrlib.captchas import Captchas
 from ocrlib.data.loading import load_captchas
@@ -27,6 +25,9 @@ from ocrlib.evaluation import Report
 from ocrlib.experiments import EXPERIMENTS, REPORTED_SEED, REPORTED_SPLIT, checkpoint_files, run
 from ocrlib.processor import cpuinfo, is_portable
 from ocrlib.runtime import describe_device, fast_dtype, pick_budget, pick_device, runs_folder, versions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SEEDS = (REPORTED_SEED, 1, 2, 3, 4)  # of training, in the studies that repeat the reported recipes
 Figures = Mapping[str, Any]  # the results of a run by name: numbers, texts, lists and dicts, as JSON can hold them
@@ -130,6 +131,8 @@ def record_runs(
     Raises ``ValueError`` for a function that can't be imported by its name or a job that JSON can't hold, ``RuntimeError``
     with the job's arguments when a job fails: the runs under way are still recorded, no others are started.
     """
+    from tqdm import tqdm  # here, as pandas below: a machine that only trains may be without them
+
     path, name, here = Path(path), _name(function), (pick_budget().name, data_fingerprint())
     undone = Record(name, {}, *here, threads or torch.get_num_threads(), device="", versions={}, figures={}, seconds=0.0)
     plans = [replace(undone, arguments=_as_json(job)) for job in jobs]
@@ -244,6 +247,8 @@ def records_frame(records: Sequence[Record], defaults: Callable[..., Any] | None
     ``defaults`` is the function that was run, or the class of its arguments: it fills in the arguments that a record doesn't
     name. A figure with an argument's name gets "_figure" behind it. Seeds and splits are sorted, the reported ones first.
     """
+    import pandas as pd
+
     parameters = inspect.signature(defaults).parameters if defaults else {}
     usual = {name: parameter.default for name, parameter in parameters.items() if parameter.default is not parameter.empty}
     arguments = pd.DataFrame([usual | record.arguments for record in records])
@@ -265,16 +270,9 @@ def _name(function: Callable[..., Figures]) -> str:  # in a record
 def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments as a file would give them back, so that a new record equals one that was read."""
     try:
-        return json.loads(json.dumps(dict(values), allow_nan=False, default=_number))
+        return json.loads(json.dumps(dict(values), allow_nan=False, default=np.generic.item))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{values!r} can't be recorded ({error}); a dict of numbers, texts, lists and dicts can.") from error
-
-
-def _number(value: object) -> object:
-    """A number of NumPy's as Python's. Raises ``TypeError`` for anything else."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} is no number or text")
 
 
 def _as_figures(values: object) -> dict[str, Any]:

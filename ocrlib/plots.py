@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from base64 import b64decode
 from collections.abc import Iterable, Sequence
 from io import BytesIO
@@ -16,7 +17,6 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 from torch import Tensor
-from tqdm import tqdm
 
 from ocrlib.captchas import Captchas
 from ocrlib.evaluation import History, Report, centred_mean
@@ -196,7 +196,8 @@ class LivePlot:
     def _print_lines(self, history: History) -> None:
         for epoch in range(self._printed, history.epochs):
             name = f"{self.title}, epoch" if self.title else "epoch"
-            tqdm.write(  # and not print, which would cut a progress bar in two
+            bar = sys.modules.get("tqdm")  # where nobody has loaded it, no bar is there to be cut in two
+            (bar.tqdm.write if bar else print)(
                 f"{name} {epoch + 1}: {self.loss_name} {history.train_means[epoch]:.4f} (train, mean of "
                 f"{history.steps_per_epoch[epoch]} steps), {history.test_loss[epoch]:.4f} (test), {history.seconds[epoch]:.1f} s"
             )

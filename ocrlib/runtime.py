@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from ocrlib.processor import is_portable
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 def seed_everything(seed: int, deterministic: bool = True) -> None:
@@ -114,6 +117,8 @@ def progress(iterable: Iterable | None = None, wait: float = 0.0, **options: obj
 
     In a notebook nothing is shown in the first ``wait`` seconds, and nothing is left behind with ``leave=False``.
     """
+    from tqdm import tqdm  # here: a machine that only trains may be without it
+
     file = _OneLine(wait) if in_ipython() else None
     return tqdm(iterable, **{"file": file, "ncols": 90, "mininterval": 1.0, **options})
 

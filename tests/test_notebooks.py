@@ -6,9 +6,10 @@ That their code runs is not tested here: `make test` executes them with nbval, w
 import re
 import statistics
 
-import nbformat
 import pytest
 from committed import ROOT, read_committed
+
+nbformat = pytest.importorskip("nbformat", reason="needs nbformat: pip install nbformat")
 
 FOLDER = ROOT / "notebooks"
 NAMES = sorted(path.name for path in FOLDER.glob("[0-9][0-9]_*.ipynb"))

@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import nbformat
-import psutil
 import pytest
+
+nbformat = pytest.importorskip("nbformat", reason="needs nbformat: pip install nbformat")
+pytest.importorskip("nbclient", reason="needs nbclient: pip install nbclient")
+psutil = pytest.importorskip("psutil", reason="needs psutil: pip install psutil")
 
 import run_notebooks
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from filelock import FileLock
+from filelock import FileLock  # torch needs it too, so it is there
 
 from ocrlib.captchas import Captchas
 from ocrlib.data.loading import load_captchas
@@ -263,16 +263,9 @@ def _name(function: Callable[..., Figures]) -> str:  # in a record
 def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments as a file would give them back, so that a new record equals one that was read."""
     try:
-        return json.loads(json.dumps(dict(values), allow_nan=False, default=_number))
+        return json.loads(json.dumps(dict(values), allow_nan=False, default=np.generic.item))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{values!r} can't be recorded ({error}); a dict of numbers, texts, lists and dicts can.") from error
-
-
-def _number(value: object) -> object:
-    """A number of NumPy's as Python's. Raises ``TypeError`` for anything else."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} is no number or text")
 
 
 def _as_figures(values: object) -> dict[str, Any]:

@@ -11,12 +11,12 @@ import subprocess
 import sys
 import time
 
-import nbformat
 import pytest
 from PIL import Image
 
 from tasks import ROOT
 
+nbformat = pytest.importorskip("nbformat", reason="needs nbformat: pip install nbformat")
 pytest.importorskip("pytest_playwright", reason="pytest-playwright is missing: `make browser-test` installs it.")
 CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="neither Chromium nor Chrome is here: sudo apt install chromium")

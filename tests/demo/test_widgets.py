@@ -6,8 +6,9 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from ipywidgets import SelectionSlider
 from PIL import Image
+
+ipywidgets = pytest.importorskip("ipywidgets", reason="needs ipywidgets: pip install ipywidgets")
 
 from ocrlib import read
 from ocrlib.checkpoints import load_pretrained
@@ -40,7 +41,7 @@ def test_a_slider_a_list_and_the_figure_of_the_first_choices():
         return Figure(1, 1, f"epoch {epoch} & image {image}")
 
     sliders, picture, words = parts(explore(draw, epoch=[0, 1.5, 3], image=range(4)))
-    assert [type(slider) for slider in sliders] == [SelectionSlider] * 2
+    assert [type(slider) for slider in sliders] == [ipywidgets.SelectionSlider] * 2
     assert [slider.description for slider in sliders] == ["epoch", "image"]
     assert [label for label, _ in sliders[0].options] == ["0", "1.5", "3"]
     assert asked == [(0, 0)]

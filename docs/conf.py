@@ -1,7 +1,7 @@
 """Sphinx makes the website with this file: the README, the committed notebooks, and pages made from the package's docstrings.
 
 ``make html`` calls ``sphinx-build -c docs`` with an empty source folder: README and notebooks lie outside ``docs/``, so `gather`
-copies them there, as pages show them. Nothing is executed, and neither the build nor a page needs a network.
+copies them there, as pages show them. Nothing is executed. No page needs a network, and of the build only `try_it`.
 """
 
 import base64
@@ -12,6 +12,7 @@ import pkgutil
 import re
 import shutil
 import sys
+from html import unescape
 from importlib.metadata import distribution
 from pathlib import Path, PurePosixPath
 
@@ -22,10 +23,14 @@ from sphinx.util.nodes import make_refnode
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-sys.path.insert(0, str(ROOT))  # the package beside this folder, not one that is installed from elsewhere
+sys.path[:0] = [str(ROOT), str(HERE)]  # the package beside this folder, not one that is installed from elsewhere
+from boxes import fit_boxes  # noqa: E402
+from start import make_start  # noqa: E402
+from try_it import make_page  # noqa: E402
+
 import ocrlib  # noqa: E402
 
-# The README is the first page: index.md includes it. Files that are no pages can be downloaded where a page links to them.
+# Of these, the Markdown files are pages; the others can be downloaded where a page links to them.
 FILES = ["README.md", "README.ru.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "environment.yml"]
 WIDGET = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
@@ -37,12 +42,11 @@ project = "ocrlib"
 author = copyright = "The ocrlib developers"
 version = release = ocrlib.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax"]
-exclude_patterns = ["README.md"]
 
 nb_execution_mode = "off"  # the committed outputs are what the site shows
 nb_code_prompt_show, nb_code_prompt_hide = "Show the code", "Hide the code"
 nb_ipywidgets_js = {}  # else myst-nb loads scripts for widgets from another host
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 4  # links may lead to headings; one that leads nowhere is a warning, and `-W` makes that an error
 suppress_warnings = ["myst.header"]  # a notebook opens with small headings right below its title
 
@@ -80,7 +84,6 @@ def gather(app) -> None:
         raise ConfigError("Give Sphinx an empty source folder, to be filled from the project; `make html` does.")
     for folder in ["notebooks", "api"]:
         (source / folder).mkdir()
-    shutil.copy(HERE / "index.md", source)
     for name in FILES:
         (source / name).write_text(lead_links((ROOT / name).read_text(encoding="utf-8")), encoding="utf-8")
     shutil.copytree(HERE / "badges", source / "docs" / "badges")
@@ -90,11 +93,15 @@ def gather(app) -> None:
         notebook = prepare(json.loads(path.read_text(encoding="utf-8")))
         (source / "notebooks" / path.name).write_text(json.dumps(notebook), encoding="utf-8")
     write_api(source / "api")
+    static = Path(app.doctreedir, "static")
+    static.mkdir(parents=True)
+    try_it = make_page(source, static / "try_it", ROOT / "build" / "npm")
+    make_start(HERE / "index.md", ROOT / "notebooks", source, try_it)
+    app.config.html_static_path.append(str(static))
 
 
 def lead_links(text: str) -> str:
-    """Links to the README lead to the first page; anchors are written as Sphinx makes them, not as Jupyter does."""
-    text = re.sub(r"(\]\((?:\.\./)?)README\.md", r"\1index.md", text)
+    """Anchors are written as Sphinx makes them, not as Jupyter does."""
     return re.sub(r"(\]\([^)\s]*#)([^)\s]+)\)", lambda found: f"{found[1]}{slugify(found[2])})", text)
 
 
@@ -124,7 +131,7 @@ def settle(output: dict, widgets: dict) -> list[dict]:
             inside += re.findall(r"IPY_MODEL_(\w+)", json.dumps(widgets[model]["state"].get("children", "")))
         pictures = [buffer["data"] for model in inside for buffer in widgets[model].get("buffers", []) if buffer["data"]]
         words = [widgets[model]["state"]["value"] for model in inside if widgets[model]["model_name"] == "HTMLModel"]
-        alt = re.sub("<.*?>", "", "".join(words)) or NO_ALT
+        alt = unescape(re.sub("<.*?>", "", "".join(words))) or NO_ALT
         shown = [{"data": {"image/png": picture}, "metadata": {"image/png": {"alt": alt}}} for picture in pictures]
         shown.append({"data": {"text/markdown": NO_KERNEL}, "metadata": {}})
         return [part for new in shown for part in settle({"output_type": "display_data", **new}, widgets)]
@@ -174,8 +181,14 @@ def finish(app, doctree) -> None:
         image["alt"] = alts.get(PurePosixPath(image["uri"]).stem, image.get("alt", ""))
     for section in doctree.findall(nodes.section):
         if section[0].astext() == "Solutions":
-            section.insert(1, nodes.raw("", "<details><summary>Show the solutions</summary>", format="html"))
+            section.insert(1, nodes.raw("", "<details class='solutions'><summary>Show the solutions</summary>", format="html"))
             section.append(nodes.raw("", "</details>", format="html"))
+
+
+def fit_page(app, name, template, context, doctree) -> None:
+    """Make the boxes of a page as wide as its column."""
+    if "body" in context:
+        context["body"] = fit_boxes(context["body"])
 
 
 def find_public_name(app, env, node, words) -> nodes.Element | None:
@@ -191,4 +204,5 @@ def setup(app) -> None:
     app.connect("builder-inited", gather)
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("doctree-read", finish)
+    app.connect("html-page-context", fit_page)
     app.connect("missing-reference", find_public_name)

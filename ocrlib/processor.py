@@ -12,6 +12,7 @@ import ctypes
 import os
 import platform
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,11 @@ def _take_exact_square_roots() -> None:
     def sqrt_(values: torch.Tensor) -> torch.Tensor:
         return into(values, values)
 
-    for function in (sqrt, sqrt_):
-        OVERRIDES.append(torch.library.Library("aten", "IMPL"))
-        OVERRIDES[-1].impl(function.__name__, function, "CPU")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Warning only once for all operators")  # some versions of torch say that it is replaced
+        for function in (sqrt, sqrt_):
+            OVERRIDES.append(torch.library.Library("aten", "IMPL"))
+            OVERRIDES[-1].impl(function.__name__, function, "CPU")
 
 
 def has_avx2() -> bool:

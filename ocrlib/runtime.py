@@ -7,13 +7,22 @@ import os
 import platform
 import random
 import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from ocrlib.processor import is_portable
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 def seed_everything(seed: int, deterministic: bool = True) -> None:
@@ -74,14 +83,62 @@ def in_ipython() -> bool:
     return shell is not None and not any(cls.__name__ == "TerminalInteractiveShell" for cls in type(shell).__mro__)
 
 
-def versions() -> dict[str, str]:
-    """Versions a result depends on, by package name."""
-    import PIL
-    import torchmetrics
-    import torchvision
+class _OneLine:
+    """The file that a bar is written to in a notebook: its latest state is one output, and nothing when the bar is cleared.
 
-    packages = {"torch": torch, "torchvision": torchvision, "torchmetrics": torchmetrics, "numpy": np, "pillow": PIL}
+    A stream would be pink (stderr), or leave an empty line behind (stdout). Nothing is shown in the first ``wait`` seconds.
+    """
+
+    encoding = "utf-8"  # tqdm then draws whole blocks instead of #
+
+    def __init__(self, wait: float) -> None:
+        self._text, self._handle, self._begins = "", None, time.perf_counter() + wait
+
+    def write(self, written: str) -> None:
+        # Each state begins with a carriage return. The others are moves of a terminal's cursor.
+        text = written.strip()
+        if not written.startswith("\r") or text == self._text or (text and time.perf_counter() < self._begins):
+            return
+        from IPython.display import display
+
+        data = {"text/plain": text} if text else {}
+        if self._handle is None:
+            self._handle = display(data, raw=True, display_id=True)
+        else:
+            self._handle.update(data, raw=True)
+        self._text = text
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def progress(iterable: Iterable | None = None, wait: float = 0.0, **options: object) -> tqdm:
+    """A progress bar of tqdm, with its options: on stderr, and in a notebook as an output that is no stream.
+
+    In a notebook nothing is shown in the first ``wait`` seconds, and nothing is left behind with ``leave=False``.
+    """
+    from tqdm import tqdm  # here: a machine that only trains may be without it
+
+    file = _OneLine(wait) if in_ipython() else None
+    return tqdm(iterable, **{"file": file, "ncols": 90, "mininterval": 1.0, **options})
+
+
+def versions() -> dict[str, str]:
+    """Versions a result depends on, by package name. A package of an extra that isn't installed is left out."""
+    names = {"torch": "torch", "torchvision": "torchvision", "torchmetrics": "torchmetrics", "numpy": "numpy", "pillow": "PIL"}
+    packages = {package: import_module(name) for package, name in names.items() if find_spec(name)}
     return {"python": platform.python_version(), **{name: package.__version__ for name, package in packages.items()}}
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """For imports of packages that only an extra of pyproject.toml installs: where one is missing, the error says so."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        words = f"{error.name} is not installed; it comes with ocrlib's extra {name!r}."
+        cure = f'In the project\'s folder: pip install -e ".[{name}]"'
+        raise ModuleNotFoundError(f"{words} {cure}", name=error.name) from error
 
 
 def describe_runtime(device: torch.device | None = None) -> str:

@@ -21,7 +21,7 @@ from ocrlib.data.checks import Epochs, check_optimizer, checked
 from ocrlib.evaluation import History
 from ocrlib.loop import Loop
 from ocrlib.objectives import Objective
-from ocrlib.runtime import in_ipython
+from ocrlib.runtime import in_ipython, progress
 
 FETCH_SECONDS = 1.0  # how often losses are fetched, checked and drawn while an epoch runs
 SAVE_SECONDS = 10.0  # at most one checkpoint in this time, but for the last
@@ -85,9 +85,9 @@ def fit(
     ``patience`` training ends when that many epochs in a row did not lower it; a plateau schedule then follows it.
 
     ``checkpoint`` names a file to save to and to go on from: a run that was stopped continues at the step it was saved
-    at, a finished one is loaded instead of trained again; ``fresh=True`` starts over. Stopping the kernel (Ctrl-C) ends
-    training after the current step, saves, and returns the history so far; with ``raise_when_stopped``, for studies that must
-    not report half a training, it raises ``KeyboardInterrupt`` instead.
+    at, a finished one is loaded instead of trained again; ``fresh=True`` starts over. Ctrl-C or the stop button ends training
+    after the current step, saves, and returns the history so far; with ``raise_when_stopped``, and in a notebook where there
+    is a checkpoint, it raises `TrainingStopped` instead: what follows must not report half a training.
 
     Raises ``ValueError`` for arguments that can't work, ``CheckpointError`` for a checkpoint of another run, and
     ``DivergedError`` when a loss or a weight is no longer finite (unless ``stop_when_diverged=False``).
@@ -110,9 +110,7 @@ def fit(
         plot = LivePlot(objective.name, name, first)
     bar = None
     if live and in_ipython():  # elsewhere the live plot prints a line an epoch
-        from tqdm import tqdm
-
-        bar = tqdm(total=last, initial=loop.history.epochs, desc=name, unit="epoch", ncols=90, mininterval=1.0)
+        bar = progress(total=last, initial=loop.history.epochs, desc=name, unit="epoch")
     model.train()
     threads = torch.get_num_threads()
     if "OMP_NUM_THREADS" not in os.environ:
@@ -151,11 +149,12 @@ def fit(
             plot.update(loop.history, force=True)
             plot.close()
     if loop.history.epochs < last and not ended and not loop.waited >= impatient:
-        if raise_when_stopped:
-            raise KeyboardInterrupt
         saved = checkpointer and f"Saved to {checkpointer.path}: run the same cell again to go on from here."
         how = saved or f"To go on: fit(..., epochs={last - loop.history.epochs}, history=history)."
-        print(f"Stopped after {loop.history.epochs} of {last} epochs ({len(loop.history.train_loss):,} steps). {how}")
+        stopped = f"Stopped after {loop.history.epochs} of {last} epochs ({len(loop.history.train_loss):,} steps). {how}"
+        if raise_when_stopped or (checkpointer and in_ipython()):
+            raise TrainingStopped(stopped)
+        print(stopped)
     elif loop.best:
         model.load_state_dict(loop.best["weights"])
         found, epoch = loop.history.validation_loss[-1 - loop.waited], loop.best["epoch"]
@@ -163,6 +162,13 @@ def fit(
     elif loop.history.spike:
         print(loop.history.spike)
     return loop.history
+
+
+class TrainingStopped(KeyboardInterrupt):
+    """The stop button was pressed. As an error it ends "Run All"; IPython shows its one line in place of a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
 
 
 class _DeferredInterrupt:

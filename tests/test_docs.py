@@ -1,18 +1,16 @@
 """The website: Sphinx makes all of it without a warning, and no page needs another host."""
 
 import json
-import os
 import re
-import subprocess
-import sys
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from website import ROOT, make_site
 
 pytest.importorskip("myst_nb", reason="Sphinx is not installed: pip install -e '.[docs]'")
 
-ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
@@ -37,21 +35,19 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    """The whole site; half a minute. A warning, such as that of a link that leads nowhere, would end it."""
-    folder = tmp_path_factory.mktemp("docs")
-    (folder / "pages").mkdir()
-    folders = ["-d", folder / "doctrees", "-c", ROOT / "docs", folder / "pages", folder / "html"]
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", *folders]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([str(part) for part in command], env=environment, capture_output=True, encoding="utf-8", cwd=ROOT)
-    assert (done.returncode, done.stderr) == (0, "")
-    return folder / "html"
+    return make_site(tmp_path_factory.mktemp("docs"))
 
 
 @pytest.fixture(scope="module")
 def pages(site) -> dict[str, Page]:
     """All pages by their path in the site."""
     return {path.relative_to(site).as_posix(): Page(path) for path in site.rglob("*.html") if "_static" not in path.parts}
+
+
+@pytest.fixture
+def docs(monkeypatch) -> None:
+    """The modules of docs/ can be imported."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
 
 
 def alts_of(path: Path) -> list[str]:
@@ -62,10 +58,17 @@ def alts_of(path: Path) -> list[str]:
 
 
 def test_there_is_a_page_for_all_that_is_read(pages) -> None:
-    assert {"index.html", "README.ru.html", "CONTRIBUTING.html", "CHANGELOG.html", "api/index.html"} <= set(pages)
+    assert {"index.html", "README.html", "README.ru.html", "CONTRIBUTING.html", "CHANGELOG.html", "api/index.html"} <= set(pages)
     assert {f"notebooks/{path.stem}.html" for path in NOTEBOOKS} <= set(pages)
-    links = re.findall(r'href="(notebooks/[^"#]+)', pages["index.html"].text)
-    assert {f"notebooks/{path.stem}.html" for path in NOTEBOOKS} <= set(links)
+
+
+def test_the_start_page_leads_to_all_and_shows_three_pictures(site, pages) -> None:
+    page = pages["index.html"]
+    links = set(re.findall(r'<a class="reference internal" href="([^"#]+)', page.text))
+    assert {"README.html", "README.ru.html", *(f"notebooks/{path.stem}.html" for path in NOTEBOOKS)} <= links
+    pictures = [target for target in page.loaded if target.startswith("_images/start_")]
+    assert [Path(target).name[:8] for target in pictures] == ["start_00", "start_06", "start_07"]
+    assert page.alts == [alts_of(next(path for path in NOTEBOOKS if path.name[:2] == name))[0] for name in ("00", "06", "07")]
 
 
 def test_nothing_is_loaded_from_another_host(site, pages) -> None:
@@ -81,6 +84,41 @@ def test_figures_keep_their_alt_texts(pages) -> None:
     for path in NOTEBOOKS:
         assert set(alts_of(path)) <= set(pages[f"notebooks/{path.stem}.html"].alts), path.name
     assert [name for name, page in pages.items() if not all(page.alts)] == []
+
+
+def test_the_words_below_a_widget_are_its_alt_text_whatever_they_hold(docs) -> None:
+    from conf import WIDGET, alts, settle
+
+    boxes = {
+        "box": {"model_name": "VBoxModel", "state": {"children": ["IPY_MODEL_image", "IPY_MODEL_words"]}},
+        "image": {"model_name": "ImageModel", "state": {}, "buffers": [{"data": "iVBORw0K"}]},
+        "words": {"model_name": "HTMLModel", "state": {"value": "<small>the text&#x27;s path, a &lt; b</small>"}},
+    }
+    before = set(alts)
+    settle({"data": {WIDGET: {"model_id": "box"}}}, boxes)
+    assert [alts.pop(new) for new in set(alts) - before] == ["the text's path, a < b"]
+
+
+def test_a_table_stays_in_columns_and_all_else_is_wrapped(docs) -> None:
+    from boxes import fit_boxes
+
+    def box(classes: str, inside: str) -> str:
+        return f'<div class="{classes}"><div class="highlight"><pre>{inside}</pre>'
+
+    table = "a     1\nbcd   2"
+    assert fit_boxes(box("output stream", table)) == box("output stream", table).replace(
+        "<pre>", '<pre class="table-box" style="--columns: 7">'
+    )
+    code = '<span class="k">if</span> a:  # one\n  b   # &lt;two&gt;\n'
+    assert fit_boxes(box("highlight-python", code)) == (
+        '<div class="highlight-python"><div class="highlight"><pre class="line-box">'
+        '<span class="box-line" style="--indent: 0ch"><span class="k">if</span> a:  # one\n</span>'
+        '<span class="box-line" style="--indent: 2ch">  b   # &lt;two&gt;\n</span></pre>'
+    )
+    unfinished = '<span class="k">if\na</span>'
+    assert fit_boxes(box("highlight-python", unfinished)) == box("highlight-python", unfinished)
+    wide = "\n".join("a" * 120 + "   " + "b" * 20 for _ in range(2))
+    assert "table-box" not in fit_boxes(box("output stream", wide))
 
 
 def test_formulas_are_left_to_the_mathjax_in_the_site(site, pages) -> None:
@@ -110,7 +148,7 @@ def test_a_page_is_for_reading(pages) -> None:
     text = pages["notebooks/02_crnn.html"].text
     assert "NBVAL" not in text
     assert [name for name, page in pages.items() if "<strong>Contents:" in page.text] == []
-    assert "<details><summary>Show the solutions</summary>" in text
+    assert "<details class='solutions'><summary>Show the solutions</summary>" in text
 
 
 def test_code_that_jupyterlab_folds_is_folded(pages) -> None:
@@ -120,3 +158,23 @@ def test_code_that_jupyterlab_folds_is_folded(pages) -> None:
         shown = cells[: next(n for n, cell in enumerate(cells) if "".join(cell["source"]).startswith("## Solutions"))]
         hidden = [cell for cell in shown if cell["metadata"].get("jupyter", {}).get("source_hidden")]
         assert pages[f"notebooks/{path.stem}.html"].text.count("Show the code") == len(hidden), path.name
+
+
+def test_the_network_reads_in_the_browser_with_what_the_site_has(site, pages) -> None:
+    """What it reads is tested in the browser: `make browser-test`."""
+    if "try_it.html" not in pages:
+        pytest.skip("npm is missing, or its registry can't be reached")
+    scripts = [target for target in pages["try_it.html"].loaded if "_static/try_it/" in target]
+    assert [Path(target).name for target in scripts] == ["runtime.js", "files.js", "reading.js", "page.js"]
+    assert all((site / target).is_file() for target in scripts)
+
+
+def test_without_npm_the_site_goes_without_that_page(docs, tmp_path, monkeypatch, capsys) -> None:
+    from try_it import make_page
+
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert make_page(tmp_path, tmp_path / "static", tmp_path / "npm") is False
+    assert capsys.readouterr().out.splitlines() == [
+        "The website goes without the page on which the network reads. It needs npm, which comes with Node.js."
+    ]
+    assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from math import exp
 
 import torch
-from ipywidgets import FloatSlider, HBox, IntSlider, Text, ToggleButtons, VBox
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
@@ -12,7 +11,11 @@ from ocrlib.ctc.alignments import collapse, gradient, list_paths, log_likelihood
 from ocrlib.ctc.plots import plot_classes, plot_lattice
 from ocrlib.demo.widgets import live_figure
 from ocrlib.plots import Figure
+from ocrlib.runtime import extra
 from ocrlib.texts import Alphabet, ctc_min_steps
+
+with extra("notebooks"):
+    from ipywidgets import FloatSlider, HBox, IntSlider, Text, ToggleButtons, VBox
 
 VIEWS = ("alpha", "beta", "posterior", "gradient")
 MOST_STEPS, MOST_SYMBOLS = 10, 5  # with more of them the numbers in the figure are too small to read

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ocrlib.checkpoints import TrainedModel
 from ocrlib.networks import HEIGHT, Network
 from ocrlib.objectives import objective_of
+from ocrlib.runtime import extra
 from ocrlib.texts import Alphabet
 
 KEYS = ("symbols", "width", "objective")  # keys of the file's metadata: what reading needs in addition to the graph
@@ -100,7 +101,5 @@ def load_onnx(path: str | Path) -> TrainedModel:
 
 
 def _module(name: str) -> ModuleType:
-    try:
+    with extra("export"):
         return import_module(name)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f'{error.name} is not installed; ONNX needs it: pip install -e ".[export]"') from error

@@ -24,7 +24,7 @@ from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import Report
 from ocrlib.experiments import EXPERIMENTS, REPORTED_SEED, REPORTED_SPLIT, checkpoint_files, run
 from ocrlib.processor import cpuinfo, is_portable
-from ocrlib.runtime import describe_device, fast_dtype, pick_budget, pick_device, runs_folder, versions
+from ocrlib.runtime import describe_device, extra, fast_dtype, pick_budget, pick_device, progress, runs_folder, versions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,12 +114,9 @@ def checkpoint_of_run(name: str, captchas: Captchas) -> Path:
 
 
 def record_runs(
-    path: str | Path,
-    jobs: Iterable[Mapping[str, Any]],
-    function: Callable[..., Figures] = run_recipe,
-    executor: Executor | None = None,
-    threads: int | None = None,
-) -> list[Record]:
+    path: str | Path, jobs: Iterable[Mapping[str, Any]], function: Callable[..., Figures] = run_recipe,
+    executor: Executor | None = None, threads: int | None = None,
+) -> list[Record]:  # fmt: skip
     """Run ``function(**job)`` for each job that is not yet in the file ``path``; return all records in the order of the jobs.
 
     A run is added when it ends, so a study that was stopped goes on, and two can share a file. Without an ``executor`` of
@@ -131,8 +128,6 @@ def record_runs(
     Raises ``ValueError`` for a function that can't be imported by its name or a job that JSON can't hold, ``RuntimeError``
     with the job's arguments when a job fails: the runs under way are still recorded, no others are started.
     """
-    from tqdm import tqdm  # here, as pandas below: a machine that only trains may be without them
-
     path, name, here = Path(path), _name(function), (pick_budget().name, data_fingerprint())
     undone = Record(name, {}, *here, threads or torch.get_num_threads(), device="", versions={}, figures={}, seconds=0.0)
     plans = [replace(undone, arguments=_as_json(job)) for job in jobs]
@@ -142,7 +137,7 @@ def record_runs(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()  # fails before the first run, not after it, where nothing can be written
     finished = _finished(function, missing.values(), executor)
-    for record in tqdm(finished, path.stem, len(plans), initial=len(plans) - len(missing), unit="run"):
+    for record in progress(finished, desc=path.stem, total=len(plans), initial=len(plans) - len(missing), unit="run"):
         add_record(path, record)
     found = {record.key: record for record in read_records(path)}
     return [found[plan.key] for plan in plans]
@@ -161,10 +156,8 @@ def _finished(function: Callable[..., Figures], plans: Iterable[Record], executo
     except BrokenExecutor as error:
         hint = "a worker process ended before its run did (too little memory?)"
         if function.__module__ == "__main__":
-            hint = (
-                f"its processes could not find {function.__name__}, which is defined in this notebook or script. Put it into a "
-                "module, a file beside it such as study.py, import it from there, and give that to record_runs"
-            )
+            hint = f"its processes could not find {function.__name__}, which is defined in this notebook or script. Put it into "
+            hint += "a module, a file beside it such as study.py, import it from there, and give that to record_runs"
         raise RuntimeError(f"The pool of processes broke: {hint}.") from error
     except Exception:
         under_way = [future for future in pending if not future.cancel()]
@@ -247,8 +240,8 @@ def records_frame(records: Sequence[Record], defaults: Callable[..., Any] | None
     ``defaults`` is the function that was run, or the class of its arguments: it fills in the arguments that a record doesn't
     name. A figure with an argument's name gets "_figure" behind it. Seeds and splits are sorted, the reported ones first.
     """
-    import pandas as pd
-
+    with extra("notebooks"):
+        import pandas as pd
     parameters = inspect.signature(defaults).parameters if defaults else {}
     usual = {name: parameter.default for name, parameter in parameters.items() if parameter.default is not parameter.empty}
     arguments = pd.DataFrame([usual | record.arguments for record in records])

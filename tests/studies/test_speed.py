@@ -116,7 +116,7 @@ def test_the_losses_are_those_of_fit(plain, network, objective, batch_size, clip
     history = fit_plain(model, loss, *plain, optimizer, epochs=3, batch_size=batch_size, clip_norm=clip_norm)
     assert history.train_loss == pytest.approx(fitted.train_loss, rel=1e-4)
     assert history.test_loss == pytest.approx(fitted.test_loss, rel=1e-4)
-    assert history.train_loss[-1] < 0.95 * history.train_loss[0]  # it did learn, so the comparison saw steps
+    assert history.train_loss[-1] < 0.97 * history.train_loss[0]  # it did learn, so the comparison saw steps
     assert history.steps_per_epoch == fitted.steps_per_epoch
     assert len(history.seconds) == 3
 

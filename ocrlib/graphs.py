@@ -29,7 +29,8 @@ class StaticStep:
     """Calls ``step``, which maps the tensors of a batch to its loss and changes weights, with copies that stay in place.
 
     On CUDA, with ``capture``, each shape of batch gets a graph of its own. ``step`` must not look at values on the host, and all
-    that it changes must lie on the device: `prepare` sees to the optimizer. The last step's loss is overwritten by the next.
+    that it changes must lie on the device: `prepare` sees to the optimizer. A graph repeats what it saw: hooks in Python are not
+    called again, and a learning rate that no schedule changes stays as it was. The next step overwrites the last one's loss.
     """
 
     def __init__(self, step: Callable[..., Tensor], parameters: Sequence[nn.Parameter], capture: bool) -> None:
@@ -55,6 +56,8 @@ class StaticStep:
             torch.cuda.current_stream().wait_stream(stream)
             return loss
         if captured.graph is None:
+            for parameter in self.parameters:
+                parameter.grad = None  # so that the graph makes gradients of its own
             captured.graph = torch.cuda.CUDAGraph()  # knows torch's generator: dropout draws on, as if launched one by one
             with torch.cuda.graph(captured.graph):
                 captured.loss = self.step(*captured.inputs)

@@ -71,8 +71,8 @@ class Loop:
         self.position = self.fetched = 0  # steps of this epoch taken, and losses of it fetched
         self.order: Tensor | None = None  # this epoch's order of the images; on the CPU, where CTC's targets lie
         self.elapsed, self.resumed = 0.0, time.perf_counter()  # seconds of this epoch before ``resumed``
-        self.static = graphs.MODE == "static" or (graphs.MODE == "graph" and self.device.type == "cuda")
-        self.static_step = graphs.StaticStep(self._train_on, self.parameters, capture=graphs.MODE == "graph")
+        static = graphs.MODE == "static" or (graphs.MODE == "graph" and self.device.type == "cuda")
+        self.static_step = graphs.StaticStep(self._train_on, self.parameters, graphs.MODE == "graph") if static else None
         graphs.prepare(self.optimizer, self.device, scheduled=self.scheduler is not None)
 
     def step(self) -> bool:
@@ -85,7 +85,7 @@ class Loop:
             images = self.augment(images)
         chosen = self.target_order[batch]
         prepared = images, self.targets[chosen], self.target_lengths[chosen]
-        if self.static and not self.padded:
+        if self.static_step and not self.padded:
             loss = self.static_step(*prepared)
         else:
             loss = self._train_on(*prepared, self.widths[self.order[batch]] if self.padded else None)
@@ -206,7 +206,7 @@ class Loop:
         if self.loaded != (train, test):
             self.images, (self.targets, self.target_lengths), self.widths = self._on_device(train)
             self.padded = bool((self.widths < self.images.shape[3]).any())
-            if self.static:  # on a GPU, CTC then takes the route that a graph can hold
+            if self.static_step:  # on a GPU, CTC then takes the route that a graph can hold
                 self.targets, self.target_lengths = self.targets.to(self.device), self.target_lengths.to(self.device)
             self.test_set = self._on_device(test)
             self.losses = torch.zeros(-(-len(train) // self.batch_size), device=self.device)  # the last batch may be smaller

@@ -24,6 +24,8 @@ from ocrlib.processor import is_portable
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+QUIET_SECONDS = 5.0  # before a quiet bar begins: what is done by then needs none
+
 
 def seed_everything(seed: int, deterministic: bool = True) -> None:
     """Seed Python, NumPy and torch (all devices); by default also ask torch for deterministic algorithms.
@@ -112,15 +114,17 @@ class _OneLine:
         """Nothing is held back."""
 
 
-def progress(iterable: Iterable | None = None, wait: float = 0.0, **options: object) -> tqdm:
+def progress(iterable: Iterable | None = None, quiet: bool = False, **options: object) -> tqdm:
     """A progress bar of tqdm, with its options: on stderr, and in a notebook as an output that is no stream.
 
-    In a notebook nothing is shown in the first ``wait`` seconds, and nothing is left behind with ``leave=False``.
+    ``quiet`` is for what a cell does among other things: the bar is shown in a notebook only, begins after five seconds, and
+    leaves nothing behind.
     """
     from tqdm import tqdm  # here: a machine that only trains may be without it
 
-    file = _OneLine(wait) if in_ipython() else None
-    return tqdm(iterable, **{"file": file, "ncols": 90, "mininterval": 1.0, **options})
+    shown = in_ipython()
+    usual = {"file": _OneLine(QUIET_SECONDS if quiet else 0.0) if shown else None, "ncols": 90, "mininterval": 1.0}
+    return tqdm(iterable, **{**usual, **({"leave": False, "disable": not shown} if quiet else {}), **options})
 
 
 def versions() -> dict[str, str]:

@@ -114,12 +114,16 @@ def test_of_a_bar_within_a_bar_each_is_an_output(kernel):
     assert kernel.states == [{"text/plain": state} if state else {} for state in ("0 of 2", "0 of 2", "1 of 2", "")]
 
 
-def test_what_is_done_before_the_wait_is_over_shows_no_bar(kernel):
-    for seconds in (1, 3):
-        with runtime.progress(wait=2, leave=False, **SHORT) as bar:
+def test_a_quiet_bar_begins_after_five_seconds_and_leaves_nothing(kernel):
+    for seconds in (4, 6):
+        with runtime.progress(quiet=True, **SHORT) as bar:
             kernel.now += seconds
             bar.update()
     assert kernel.states == [{"text/plain": "1 of 2"}, {}]
+
+
+def test_in_a_terminal_there_is_no_quiet_bar(capsys):
+    assert [*runtime.progress("ab", quiet=True)] == ["a", "b"] and capsys.readouterr() == ("", "")
 
 
 def test_in_a_terminal_a_bar_goes_to_stderr(capsys):

@@ -115,7 +115,6 @@ def prepare(notebook: dict) -> dict:
             cell["source"] = lead_links(re.sub(r"(?m)^\*\*Contents:\*\* (?:.+\n?)*", "", text))  # the sidebar has them
             folded = folded or text.startswith("## Solutions")  # `finish` folds all that follows
         elif cell["cell_type"] == "code":
-            cell["source"] = re.sub(r"(?m)^# NBVAL_\w+\n?", "", text)  # said to the tests, not to readers
             if cell["metadata"].get("jupyter", {}).get("source_hidden") and not folded:
                 cell["metadata"]["tags"] = [*cell["metadata"].get("tags", []), "hide-input"]
             cell["outputs"] = [shown for output in cell["outputs"] for shown in settle(output, widgets)]

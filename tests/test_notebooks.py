@@ -41,7 +41,7 @@ def tags(cell: nbformat.NotebookNode) -> list[str]:
 
 def is_checked(cell: nbformat.NotebookNode) -> bool:
     """Whether nbval compares this cell's output."""
-    return "# NBVAL_CHECK_OUTPUT" in cell.source or "nbval-check-output" in tags(cell)
+    return "nbval-check-output" in tags(cell)
 
 
 def texts(cell: nbformat.NotebookNode) -> list[str]:
@@ -160,7 +160,7 @@ def test_figures_are_stored_as_images(notebook) -> None:
 
 def test_nbval_compares_something(notebook) -> None:
     checked = [cell for cell in code_cells(notebook) if is_checked(cell)]
-    assert checked, "no cell is marked with # NBVAL_CHECK_OUTPUT"
+    assert checked, "no cell has the tag nbval-check-output"
     assert [cell.source for cell in checked if not cell.outputs] == [], "marked, but there is nothing to compare"
 
 

@@ -136,7 +136,7 @@ def settle(output: dict, widgets: dict) -> list[dict]:
         return [part for new in shown for part in settle({"output_type": "display_data", **new}, widgets)]
     for mime in {"image/png", "image/jpeg"} & set(data):
         digest = hashlib.sha256(base64.b64decode("".join(data[mime]))).hexdigest()
-        alts[digest] = output["metadata"].get(mime, {}).get("alt", NO_ALT)
+        alts.setdefault(digest, output["metadata"].get(mime, {}).get("alt", NO_ALT))  # a widget can show a figure again
     return [output]
 
 

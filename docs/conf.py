@@ -115,7 +115,6 @@ def prepare(notebook: dict) -> dict:
             cell["source"] = lead_links(re.sub(r"(?m)^\*\*Contents:\*\* (?:.+\n?)*", "", text))  # the sidebar has them
             folded = folded or text.startswith("## Solutions")  # `finish` folds all that follows
         elif cell["cell_type"] == "code":
-            cell["source"] = re.sub(r"(?m)^# NBVAL_\w+\n?", "", text)  # said to the tests, not to readers
             if cell["metadata"].get("jupyter", {}).get("source_hidden") and not folded:
                 cell["metadata"]["tags"] = [*cell["metadata"].get("tags", []), "hide-input"]
             cell["outputs"] = [shown for output in cell["outputs"] for shown in settle(output, widgets)]
@@ -137,7 +136,7 @@ def settle(output: dict, widgets: dict) -> list[dict]:
         return [part for new in shown for part in settle({"output_type": "display_data", **new}, widgets)]
     for mime in {"image/png", "image/jpeg"} & set(data):
         digest = hashlib.sha256(base64.b64decode("".join(data[mime]))).hexdigest()
-        alts[digest] = output["metadata"].get(mime, {}).get("alt", NO_ALT)
+        alts.setdefault(digest, output["metadata"].get(mime, {}).get("alt", NO_ALT))  # a widget can show a figure again
     return [output]
 
 

@@ -20,9 +20,10 @@ from ocrlib.texts import first_few, nfc
 class Captchas(Dataset[tuple[Tensor, str]]):
     """Captchas as a torch data set; item ``i`` is (image (1, H, W) uint8, 0 black to 255 white; text).
 
-    ``images`` (N, 1, H, W) uint8, ``texts`` and ``names`` (file names) belong together by position. ``source`` is "real" or
-    "synthetic"; ``contents`` says in a line for people what the images are. ``widths`` (N,) int64, if given, count the columns
-    from the left that show each image; the others are padding. Texts and names are brought into Unicode's NFC.
+    ``images`` (N, 1, H, W) uint8, ``texts`` and ``names`` (file names) belong together by position. ``source`` is "real"
+    (the published images), "synthetic" or "own" (another folder); ``contents`` says in a line for people what the images are.
+    ``widths`` (N,) int64, if given, count the columns from the left that show each image; the others are padding. Texts and
+    names are brought into Unicode's NFC.
 
     Raises ``ValueError`` if the lengths differ or ``images`` has another shape or type.
     """

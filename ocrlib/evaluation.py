@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 from torch.utils.data import Subset
 
@@ -186,7 +185,7 @@ def score(predicted: Sequence[str], captchas: Captchas) -> Report:
     if not len(predicted) == len(captchas) > 0:
         raise ValueError(f"Each image needs one reading, got {len(predicted)} readings for {len(captchas)} images.")
     predicted = list(map(nfc, predicted))
-    distances = [Levenshtein.distance(text, true) for text, true in zip(predicted, captchas.texts)]
+    distances = _edit_distances(predicted, captchas.texts)
     mistakes = [
         Mistake(captchas.images[i].cpu(), captchas.names[i], predicted[i], true, distances[i] / (len(true) or math.nan))
         for i, true in enumerate(captchas.texts)
@@ -204,6 +203,16 @@ def score(predicted: Sequence[str], captchas: Captchas) -> Report:
         interval=binomial_interval(edits, characters),
         mistakes=mistakes,
     )
+
+
+def _edit_distances(predicted: list[str], true: list[str]) -> list[int]:
+    try:
+        from rapidfuzz.distance import Levenshtein
+    except ModuleNotFoundError:  # as on machines that only train; torchmetrics' takes some hundred times as long
+        from torchmetrics.functional.text import edit_distance
+
+        return edit_distance(predicted, true, reduction="none").int().tolist()
+    return [Levenshtein.distance(*pair) for pair in zip(predicted, true)]
 
 
 class Text(NamedTuple):

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
+from ocrlib import graphs
 from ocrlib.captchas import Captchas
 from ocrlib.checkpoints import random_states, restore_random_states
 from ocrlib.data import checks
@@ -70,6 +71,9 @@ class Loop:
         self.position = self.fetched = 0  # steps of this epoch taken, and losses of it fetched
         self.order: Tensor | None = None  # this epoch's order of the images; on the CPU, where CTC's targets lie
         self.elapsed, self.resumed = 0.0, time.perf_counter()  # seconds of this epoch before ``resumed``
+        static = graphs.MODE == "static" or (graphs.MODE == "graph" and self.device.type == "cuda")
+        self.static_step = graphs.StaticStep(self._train_on, self.parameters, graphs.MODE == "graph") if static else None
+        graphs.prepare(self.optimizer, self.device, scheduled=self.scheduler is not None)
 
     def step(self) -> bool:
         """Train on the next batch. True when it was the epoch's last."""
@@ -80,20 +84,30 @@ class Loop:
         if self.augment is not None:
             images = self.augment(images)
         chosen = self.target_order[batch]
+        prepared = images, self.targets[chosen], self.target_lengths[chosen]
+        if self.static_step and not self.padded:
+            loss = self.static_step(*prepared)
+        else:
+            loss = self._train_on(*prepared, self.widths[self.order[batch]] if self.padded else None)
+        if self.scheduler is not None and not self.plateau:
+            self.scheduler.step()
+        self.losses[self.position] = loss
+        self.position += 1
+        return self.position == len(self.losses)
+
+    def _train_on(self, images: Tensor, targets: Tensor, target_lengths: Tensor, widths: Tensor | None = None) -> Tensor:
+        """The scalar loss of a batch, and one step of the optimizer. Without ``widths`` a CUDA graph can hold all of it."""
         with self._precision():
             logits = self.model(images)  # (T, N, C)
-        logits = self.objective.without_padding(logits, self.model, self.widths[self.order[batch]], images.shape[3])
-        loss = self.objective.loss(logits, self.targets[chosen], self.target_lengths[chosen])
+        if widths is not None:
+            logits = self.objective.without_padding(logits, self.model, widths, images.shape[3])
+        loss = self.objective.loss(logits, targets, target_lengths)
         self.optimizer.zero_grad()
         loss.backward()
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
         self.optimizer.step()
-        if self.scheduler is not None and not self.plateau:
-            self.scheduler.step()
-        self.losses[self.position] = loss.detach()
-        self.position += 1
-        return self.position == len(self.losses)
+        return loss.detach()
 
     def fetch_losses(self) -> None:
         """Move the losses gathered on the device to the history. The only point at which training waits for the device."""
@@ -171,6 +185,7 @@ class Loop:
         """Go back to a `state`: model, optimizer, schedule, history, batch order and every random generator."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        graphs.prepare(self.optimizer, self.device, scheduled=self.scheduler is not None)
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])
         self.history = History(**state["history"])
@@ -190,6 +205,9 @@ class Loop:
                 checks.check(name, captchas, self.model, self.objective, self.batch_size)
         if self.loaded != (train, test):
             self.images, (self.targets, self.target_lengths), self.widths = self._on_device(train)
+            self.padded = bool((self.widths < self.images.shape[3]).any())
+            if self.static_step:  # on a GPU, CTC then takes the route that a graph can hold
+                self.targets, self.target_lengths = self.targets.to(self.device), self.target_lengths.to(self.device)
             self.test_set = self._on_device(test)
             self.losses = torch.zeros(-(-len(train) // self.batch_size), device=self.device)  # the last batch may be smaller
             self.loaded = train, test

@@ -8,12 +8,15 @@ per-position cross-entropy (one step a symbol). `ColumnCNN` has no LSTM: it is t
 from __future__ import annotations
 
 import math
+import warnings
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 HEIGHT = 32  # every stack shrinks 32 rows to one
 HIDDEN = 256  # LSTM units per direction
+warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")  # `_layer_by_layer`
 
 
 def conv(inputs: int, outputs: int, kernel: int | tuple[int, int] = 3, stride: int = 1, padding: int = 1) -> nn.Conv2d:
@@ -129,8 +132,24 @@ class RecurrentNetwork(Network):
         self.head = nn.Linear(2 * self.hidden, classes)
 
     def read(self, columns: Tensor) -> Tensor:
-        sequence, _ = self.rnn(columns)  # (T, N, 2 * hidden)
+        alone = columns.is_cuda and self.training and self.rnn.dropout > 0
+        sequence = self._layer_by_layer(columns) if alone else self.rnn(columns)[0]  # (T, N, 2 * hidden)
         return self.head(sequence)  # (T, N, C)
+
+    def _layer_by_layer(self, columns: Tensor) -> Tensor:
+        """What ``rnn`` computes, but with torch's dropout between the layers.
+
+        cuDNN's dropout has random numbers of its own. They can't be saved, and begin anew when torch's generator is set: a
+        training that goes on from a checkpoint would drop other units (``get_dropout_state`` in torch's cudnn/RNN.cpp).
+        """
+        state = columns.new_zeros(2, columns.shape[1], self.rnn.hidden_size)
+        sequence, weights = columns, list(self.rnn.parameters())
+        for layer in range(2):
+            if layer:
+                sequence = F.dropout(sequence, self.rnn.dropout, self.training)
+            own = weights[8 * layer : 8 * layer + 8]
+            sequence, _, _ = torch.lstm(sequence, (state, state), own, True, 1, 0.0, self.training, True, False)
+        return sequence
 
 
 class CRNN(RecurrentNetwork):

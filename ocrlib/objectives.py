@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ocrlib.ctc.recursion import ctc_losses
 from ocrlib.networks import Network, input_lengths
 from ocrlib.texts import Alphabet, ctc_min_steps
+
+CUDNN_LONGEST = 255  # symbols of a text in cuDNN's CTC loss
 
 
 class Objective:
@@ -106,24 +109,28 @@ class Objective:
 
 
 class Route(NamedTuple):
-    """How the CTC loss is computed: ``name`` is native, cudnn or cpu-copy."""
+    """How the CTC loss is computed: ``name`` is native, cudnn or recursion."""
 
     name: str
     why: str
 
 
-def ctc_route(device: torch.device | str) -> Route:
-    """Which implementation of the CTC loss serves logits on ``device``, and why."""
+def ctc_route(device: torch.device | str, cudnn_serves: bool = True) -> Route:
+    """Which implementation of the CTC loss serves logits on ``device``, and why.
+
+    ``cudnn_serves`` says whether cuDNN can take the batch: targets on the CPU, the blank 0, and no text longer than the steps or
+    than 255 symbols. `CTC.loss` finds out.
+    """
     kind = torch.device(device).type
     if kind == "cpu":
         return Route("native", "torch's own CPU kernel, deterministic")
     if kind == "cuda" and not torch.are_deterministic_algorithms_enabled():
         return Route("native", "torch's own CUDA kernel: its backward adds atomically, so the bits may differ between runs")
-    if kind == "cuda" and torch.backends.cudnn.is_available() and torch.backends.cudnn.enabled:
+    if kind == "cuda" and cudnn_serves and torch.backends.cudnn.is_available() and torch.backends.cudnn.enabled:
         return Route("cudnn", "cuDNN's deterministic algorithm, reached by int32 targets on the CPU, concatenated")
     if kind == "cuda":
-        return Route("cpu-copy", "cuDNN is off and torch's CUDA kernel is not deterministic: the loss runs on a CPU copy")
-    return Route("cpu-copy", f"{kind} has no CTC loss: it runs on a CPU copy of the (small) logits")
+        return Route("recursion", "cuDNN can't serve and torch's CUDA kernel is not deterministic: plain tensor operations are")
+    return Route("recursion", f"{kind} has no CTC loss: it is computed there by plain tensor operations, deterministic")
 
 
 class CTC(Objective):
@@ -132,20 +139,28 @@ class CTC(Objective):
     name = "CTC loss"
 
     def prepare(self, texts: Sequence[str], device: torch.device) -> tuple[Tensor, Tensor]:
-        # Targets stay on the CPU, whatever the device: cuDNN wants them there, and no route needs to fetch them.
-        return self.alphabet.encode_batch(texts)
+        targets, target_lengths = self.alphabet.encode_batch(texts)
+        if ctc_route(device).name != "recursion":  # cuDNN wants them on the CPU, and no other route needs to fetch them
+            return targets, target_lengths
+        return targets.to(device), target_lengths.to(device)
 
     def loss(self, logits: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
         """Mean over the batch of each text's negative log-likelihood a symbol, as torch's ``CTCLoss(zero_infinity=True)``.
 
+        Where targets and target_lengths lie on the GPU with the logits, nothing here waits for it, and a CUDA graph can hold it.
+
         Raises ``ValueError`` when shapes don't fit or a target holds the blank, or an index beyond the alphabet.
         """
-        targets, target_lengths = targets.cpu(), target_lengths.cpu()
+        route = ctc_route(logits.device, self._cudnn_serves(len(logits), targets, target_lengths))
+        if route.name != "recursion":
+            targets, target_lengths = targets.cpu(), target_lengths.cpu()
         self._check_batch(logits, targets, target_lengths)
-        route = ctc_route(logits.device)
-        if route.name == "cpu-copy":
-            logits = logits.cpu()
-        elif route.name == "cudnn":
+        if route.name == "recursion":
+            targets, target_lengths = targets.to(logits.device), target_lengths.to(logits.device)
+            steps = torch.full_like(target_lengths, len(logits))
+            losses = ctc_losses(logits.float(), targets, steps, target_lengths, self.alphabet.blank)  # (N,)
+            return (losses / target_lengths.clamp(min=1)).mean()
+        if route.name == "cudnn":
             targets = targets[torch.arange(targets.shape[1]) < target_lengths[:, None]].int()  # (sum of lengths,)
         else:
             targets = targets.to(logits.device)
@@ -155,6 +170,12 @@ class CTC(Objective):
         # which fails in torch 2.5 to 2.7 (pytorch/pytorch#152421).
         input_lengths, lengths = [steps] * batch, target_lengths.tolist()
         return F.ctc_loss(log_probs, targets, input_lengths, lengths, blank=self.alphabet.blank, zero_infinity=True)
+
+    def _cudnn_serves(self, steps: int, targets: Tensor, target_lengths: Tensor) -> bool:
+        """The conditions of torch's ``_use_cudnn_ctc_loss``. Targets on the GPU aren't looked at: that would wait for it."""
+        if targets.device.type != "cpu" or self.alphabet.blank != 0:
+            return False
+        return not len(target_lengths) or int(target_lengths.max()) <= min(steps, CUDNN_LONGEST)
 
     def decode(self, logits: Tensor) -> list[str]:
         """Greedy decoding: the best class of each step, repeats merged, blanks dropped."""

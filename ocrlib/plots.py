@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from base64 import b64decode
 from collections.abc import Iterable, Sequence
 from io import BytesIO
@@ -16,7 +17,6 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 from torch import Tensor
-from tqdm import tqdm
 
 from ocrlib.captchas import Captchas
 from ocrlib.evaluation import History, Report, centred_mean
@@ -40,7 +40,7 @@ BESIDE = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}  # for a legend o
 DPI = 90  # sharp enough on a screen, and a notebook of twenty figures stays under 2 MB
 styled = matplotlib.rc_context(LOOK)
 
-SHORTEST_WAIT = 1.0  # seconds between two redraws
+SHORTEST_WAIT, LONGEST_WAIT = 1.0, 10.0  # seconds between two redraws
 WAIT_PER_COST = 100  # a redraw that takes 0.05 s is followed by 5 s without one: about 1 % of the time goes into drawing
 
 # One transparent pixel: it holds the place of a picture that would only show empty axes, and drawing those takes time.
@@ -161,19 +161,23 @@ class LivePlot:
             data, metadata = self._figure.bundle(NOTHING_YET)
             # Data and not the figure itself: IPython's own formatter would lay out and draw it twice.
             self._handle = display(data, metadata=metadata, raw=True, display_id=True)
-            self._next = perf_counter() + SHORTEST_WAIT
+            self._soonest = self._next = perf_counter() + SHORTEST_WAIT
 
     def update(self, history: History, force: bool = False) -> None:
-        """Show ``history``: at most once a second, less often where drawing is slow, at once with ``force``."""
+        """Show ``history``: at most once a second, at once with ``force``.
+
+        Where drawing is slow it is done less often, but at least every ten seconds and after each epoch.
+        """
         if self._figure is None:
             self._print_lines(history)
             return
         self._history = history
         began = perf_counter()
-        if force or began >= self._next:
+        if force or began >= (self._next if history.epochs == self._drawn[1] else self._soonest):
             self._draw()
             ended = perf_counter()
-            self._next = ended + max(SHORTEST_WAIT, WAIT_PER_COST * (ended - began))
+            self._soonest = ended + SHORTEST_WAIT
+            self._next = max(self._soonest, ended + min(LONGEST_WAIT, WAIT_PER_COST * (ended - began)))
 
     def close(self) -> None:
         """Draw what `update` held back, and let go of the figure; the picture stays."""
@@ -192,7 +196,8 @@ class LivePlot:
     def _print_lines(self, history: History) -> None:
         for epoch in range(self._printed, history.epochs):
             name = f"{self.title}, epoch" if self.title else "epoch"
-            tqdm.write(  # and not print, which would cut a progress bar in two
+            bar = sys.modules.get("tqdm")  # where nobody has loaded it, no bar is there to be cut in two
+            (bar.tqdm.write if bar else print)(
                 f"{name} {epoch + 1}: {self.loss_name} {history.train_means[epoch]:.4f} (train, mean of "
                 f"{history.steps_per_epoch[epoch]} steps), {history.test_loss[epoch]:.4f} (test), {history.seconds[epoch]:.1f} s"
             )
@@ -247,7 +252,8 @@ def _caption(image: AxesImage, text: str, place: int = 0, **style: object) -> No
 def plot_samples(captchas: Captchas, n: int = 12, columns: int = 4) -> Figure:
     """``n`` images, spread evenly over the data set, each with its text."""
     chosen = np.unique(np.linspace(0, len(captchas) - 1, min(n, len(captchas))).round().astype(int)).tolist()
-    title = f"{len(chosen)} of {len(captchas):,} images ({captchas.source}), each with its text"
+    source = "" if captchas.source == "own" else f" ({captchas.source})"  # who has loaded a folder knows what is in it
+    title = f"{len(chosen)} of {len(captchas):,} images{source}, each with its text"
     return plot_images(captchas.images[chosen], title, [captchas.texts[i] for i in chosen], columns, size=2.0)
 
 

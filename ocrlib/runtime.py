@@ -7,17 +7,24 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from ocrlib.processor import is_portable
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+QUIET_SECONDS = 5.0  # before a quiet bar begins: what is done by then needs none
 
 
 def seed_everything(seed: int, deterministic: bool = True) -> None:
@@ -76,6 +83,48 @@ def in_ipython() -> bool:
     module = sys.modules.get("IPython")  # where nobody has imported it, we are not in it
     shell = module.get_ipython() if module else None
     return shell is not None and not any(cls.__name__ == "TerminalInteractiveShell" for cls in type(shell).__mro__)
+
+
+class _OneLine:
+    """The file that a bar is written to in a notebook: its latest state is one output, and nothing when the bar is cleared.
+
+    A stream would be pink (stderr), or leave an empty line behind (stdout). Nothing is shown in the first ``wait`` seconds.
+    """
+
+    encoding = "utf-8"  # tqdm then draws whole blocks instead of #
+
+    def __init__(self, wait: float) -> None:
+        self._text, self._handle, self._begins = "", None, time.perf_counter() + wait
+
+    def write(self, written: str) -> None:
+        # Each state begins with a carriage return. The others are moves of a terminal's cursor.
+        text = written.strip()
+        if not written.startswith("\r") or text == self._text or (text and time.perf_counter() < self._begins):
+            return
+        from IPython.display import display
+
+        data = {"text/plain": text} if text else {}
+        if self._handle is None:
+            self._handle = display(data, raw=True, display_id=True)
+        else:
+            self._handle.update(data, raw=True)
+        self._text = text
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def progress(iterable: Iterable | None = None, quiet: bool = False, **options: object) -> tqdm:
+    """A progress bar of tqdm, with its options: on stderr, and in a notebook as an output that is no stream.
+
+    ``quiet`` is for what a cell does among other things: the bar is shown in a notebook only, begins after five seconds, and
+    leaves nothing behind.
+    """
+    from tqdm import tqdm  # here: a machine that only trains may be without it
+
+    shown = in_ipython()
+    usual = {"file": _OneLine(QUIET_SECONDS if quiet else 0.0) if shown else None, "ncols": 90, "mininterval": 1.0}
+    return tqdm(iterable, **{**usual, **({"leave": False, "disable": not shown} if quiet else {}), **options})
 
 
 def versions() -> dict[str, str]:

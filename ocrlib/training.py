@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from tqdm import tqdm
 
 from ocrlib.captchas import Captchas
 from ocrlib.checkpoints import Checkpointer
@@ -22,7 +21,7 @@ from ocrlib.data.checks import Epochs, check_optimizer, checked
 from ocrlib.evaluation import History
 from ocrlib.loop import Loop
 from ocrlib.objectives import Objective
-from ocrlib.runtime import in_ipython
+from ocrlib.runtime import in_ipython, progress
 
 FETCH_SECONDS = 1.0  # how often losses are fetched, checked and drawn while an epoch runs
 SAVE_SECONDS = 10.0  # at most one checkpoint in this time, but for the last
@@ -109,8 +108,9 @@ def fit(
         from ocrlib.plots import LivePlot  # here, because matplotlib takes long to import
 
         plot = LivePlot(objective.name, name, first)
-    show = live and in_ipython()  # elsewhere the live plot prints a line an epoch
-    bar = tqdm(total=last, initial=loop.history.epochs, desc=name, unit="epoch", disable=not show, ncols=90, mininterval=1.0)
+    bar = None
+    if in_ipython():  # elsewhere the live plot prints a line an epoch
+        bar = progress(quiet=not live, total=last, initial=loop.history.epochs, desc=name, unit="epoch")
     model.train()
     threads = torch.get_num_threads()
     if "OMP_NUM_THREADS" not in os.environ:
@@ -126,8 +126,11 @@ def fit(
                         _check_losses(loop.history, checkpointer)
                     if epoch_done:
                         loop.end_epoch()
-                        bar.set_postfix_str(f"test loss {loop.history.test_loss[-1]:.4f}", refresh=False)
-                        bar.update(loop.history.epochs - bar.n)
+                        if bar is not None:
+                            bar.set_postfix_str(f"test loss {loop.history.test_loss[-1]:.4f}", refresh=False)
+                            bar.update(loop.history.epochs - bar.n)
+                    elif bar is not None:
+                        bar.refresh()  # so that its seconds go on in a long epoch
                     if plot:
                         plot.update(loop.history)
                     now = interrupt.requested or loop.history.epochs == last or loop.waited >= impatient
@@ -142,7 +145,8 @@ def fit(
             loop.fetch_losses()
     finally:
         torch.set_num_threads(threads)
-        bar.close()
+        if bar is not None:
+            bar.close()
         if plot:
             plot.update(loop.history, force=True)
             plot.close()

@@ -11,6 +11,27 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 _REAL = os.environ.get("OCRLIB_DATA")  # before `isolated` takes it away
 
 
+# Not on every machine that can train. `import` in a test, or in what it calls, then skips it; a whole file says importorskip.
+OPTIONAL = {"hypothesis", "IPython", "ipywidgets", "nbclient", "nbformat", "onnx", "onnxruntime", "onnxscript", "pandas", "pooch"}
+OPTIONAL |= {"psutil", "rapidfuzz", "requests", "torchinfo", "tqdm", "yaml"}
+
+
+def _skip_without_package(outcome):
+    error = outcome.excinfo[1] if outcome.excinfo else None
+    if isinstance(error, ModuleNotFoundError) and error.name.partition(".")[0] in OPTIONAL:
+        outcome.force_exception(pytest.skip.Exception(f"needs {error.name}: pip install {error.name}"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup():
+    _skip_without_package((yield))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call():
+    _skip_without_package((yield))
+
+
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch, tmp_path_factory):
     """Each test starts with an empty cache, the full budget, no OCRLIB_DATA and no network; it sets what it needs itself."""

@@ -6,7 +6,6 @@ import statistics
 from dataclasses import replace
 
 import pytest
-import yaml
 from committed import ROOT
 from test_packaging import LEVELS, MODULES, PYPROJECT, ROOMS
 from test_readme import printed
@@ -126,6 +125,8 @@ def test_the_package_imports_neither_its_tools_nor_its_tests():
 
 
 def test_the_citation_is_whole():
+    import yaml
+
     citation = yaml.safe_load(CITATION)
     assert {"cff-version", "message", "title", "type", "authors", "version", "license", "keywords", "abstract"} <= set(citation)
     assert (citation["cff-version"], citation["type"], citation["license"]) == ("1.2.0", "software", "MIT")
@@ -137,6 +138,8 @@ def test_the_citation_is_whole():
 
 
 def test_the_version_is_the_same_in_every_document():
+    import yaml
+
     assert yaml.safe_load(CITATION)["version"] == ocrlib.__version__
     assert f'\nversion = "{ocrlib.__version__}"\n' in PYPROJECT
     assert re.search(rf"^## .*\b{re.escape(ocrlib.__version__)}$", CHANGELOG, re.MULTILINE)

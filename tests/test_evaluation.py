@@ -5,6 +5,9 @@ import subprocess
 import sys
 
 import pytest
+
+pytest.importorskip("hypothesis", reason="needs hypothesis: pip install hypothesis")
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st

@@ -2,8 +2,10 @@
 
 import sys
 
-from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell, new_notebook
+import pytest
+
+NotebookClient = pytest.importorskip("nbclient", reason="needs nbclient: pip install nbclient").NotebookClient
+nbformat = pytest.importorskip("nbformat", reason="needs nbformat: pip install nbformat")
 
 SETUP = """
 import sys
@@ -33,7 +35,7 @@ def test_the_stop_button_ends_run_all_with_one_line_and_the_same_cell_goes_on(tm
         "whole, undisturbed = train('whole.pt')\n"
         "print(history.digest() == undisturbed.digest(), bool(torch.equal(weights(model), weights(whole))))",
     ]
-    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     NotebookClient(notebook, timeout=120, allow_errors=True, kernel_name="python3").execute()
     setup, stopped, again, compared = (cell.outputs for cell in notebook.cells)
     assert not setup and [output.output_type for output in stopped] == ["error"], "an error ends Run All"

@@ -2,6 +2,9 @@ import itertools
 import math
 
 import pytest
+
+pytest.importorskip("hypothesis", reason="needs hypothesis: pip install hypothesis")
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -142,12 +145,13 @@ def test_cross_entropy_refuses_varying_lengths():
 def test_the_ctc_route_is_named_with_its_reason(monkeypatch):
     seed_everything(0)
     assert ctc_route("cpu").name == "native"
-    assert ctc_route("mps").name == "cpu-copy"
+    assert ctc_route("mps").name == "recursion"
     monkeypatch.setattr(torch.backends.cudnn, "is_available", lambda: True)
     assert ctc_route("cuda").name == "cudnn"
     assert "int32" in ctc_route("cuda").why
+    assert ctc_route("cuda", cudnn_serves=False).name == "recursion"
     monkeypatch.setattr(torch.backends.cudnn, "is_available", lambda: False)
-    assert ctc_route("cuda").name == "cpu-copy"
+    assert ctc_route("cuda").name == "recursion"
     seed_everything(0, deterministic=False)
     assert ctc_route("cuda").name == "native"
     assert "differ" in ctc_route("cuda").why
@@ -160,10 +164,22 @@ def test_every_ctc_route_gives_the_same_loss(monkeypatch):
     logits = torch.randn(7, 3, 4)
     batch = ALPHABET.encode_batch(["ab", "cca", "b"])
     losses = []
-    for route in ["native", "cudnn", "cpu-copy"]:
-        monkeypatch.setattr(objectives, "ctc_route", lambda device, name=route: objectives.Route(name, ""))
+    for route in ["native", "cudnn", "recursion"]:
+        monkeypatch.setattr(objectives, "ctc_route", lambda device, serves, name=route: objectives.Route(name, ""))
         losses.append(CTC(ALPHABET).loss(logits, *batch))
-    assert torch.allclose(losses[0], losses[1]) and torch.equal(losses[0], losses[2])
+    assert torch.allclose(losses[0], losses[1]) and torch.allclose(losses[0], losses[2])
+
+
+def test_cudnn_is_asked_only_for_what_it_can_do(monkeypatch):
+    """As torch's ``_use_cudnn_ctc_loss`` has it: else a deterministic run would fail in torch's CUDA kernel."""
+    from ocrlib import objectives
+
+    asked = []
+    monkeypatch.setattr(objectives, "ctc_route", lambda device, serves: asked.append(serves) or objectives.Route("native", ""))
+    for text in ["ab", "ab" * 4, "ab" * 127 + "c", "ab" * 128]:
+        for steps in (3, 300):
+            CTC(ALPHABET).loss(torch.randn(steps, 1, 4), *ALPHABET.encode_batch([text]))
+    assert asked == [True, True, False, True, False, True, False, False]
 
 
 def test_cudnn_is_given_what_it_takes(monkeypatch):
@@ -171,7 +187,7 @@ def test_cudnn_is_given_what_it_takes(monkeypatch):
     from ocrlib import objectives
 
     calls = []
-    monkeypatch.setattr(objectives, "ctc_route", lambda device: objectives.Route("cudnn", ""))
+    monkeypatch.setattr(objectives, "ctc_route", lambda device, serves: objectives.Route("cudnn", ""))
     monkeypatch.setattr(F, "ctc_loss", lambda *arguments, **options: calls.append((arguments, options)))
     CTC(ALPHABET).loss(torch.randn(7, 3, 4), *ALPHABET.encode_batch(["ab", "cca", "b"]))
     (((log_probs, targets, input_lengths, lengths), options),) = calls

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 import ocrlib
@@ -25,9 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "ocrlib"
 MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
 LEVELS = (  # from the lowest; a module imports from lower levels, or from what stands before it on its own
-    ("processor", "texts", "captchas", "networks", "runtime"),
+    ("processor", "texts", "captchas", "networks", "runtime", "ctc.recursion"),  # the last imports torch alone
     ("objectives", "checkpoints", "synthetic", "data"),
-    ("evaluation", "plots", "loop", "training"),
+    ("evaluation", "plots", "graphs", "loop", "training"),
     ("experiments", "__main__"),
     ("ctc", "demo", "studies"),
 )
@@ -92,6 +91,8 @@ def test_every_dependency_in_pyproject_has_a_floor_and_a_comment() -> None:
 
 
 def test_every_dependency_in_environment_has_a_floor_and_a_comment() -> None:
+    import yaml
+
     *conda, pip = yaml.safe_load(ENVIRONMENT)["dependencies"]
     listed = [entry for entry in [*conda, *pip["pip"]] if entry not in ("pip", "-e .")]
     assert {re.match(r"[\w-]+", entry).group() for entry in listed} == set(dependencies_of_environment())
@@ -105,6 +106,8 @@ def test_environment_and_pyproject_list_the_same_dependencies() -> None:
 
 
 def test_environment_installs_the_project_itself() -> None:
+    import yaml
+
     environment = yaml.safe_load(ENVIRONMENT)
     assert environment["channels"] == ["conda-forge"]
     assert environment["dependencies"][-1]["pip"][-1] == "-e ."
@@ -133,9 +136,9 @@ def test_modules_can_be_read_at_a_sitting() -> None:
     lengths = {name: length(path) for name, path in MODULES.items()}
     assert {name: lines for name, lines in lengths.items() if lines > 300} == {}
     core = [path for name, path in MODULES.items() if "." not in name]
-    assert len(core) <= 14 and sum(map(length, core)) <= 2600
-    assert sum(lengths.values()) <= 9800
-    assert sum(length(path) for path in (ROOT / "tools").rglob("*.*") if path.suffix != ".pyc") <= 560
+    assert len(core) <= 15 and sum(map(length, core)) <= 2820
+    assert sum(lengths.values()) <= 10150
+    assert sum(length(path) for path in (ROOT / "tools").rglob("*.*") if path.suffix != ".pyc") <= 680
 
 
 def imports_of(path: Path) -> set[str]:
@@ -156,7 +159,7 @@ def imports_of(path: Path) -> set[str]:
 
 
 def room_of(module: str) -> str:
-    return module.partition(".")[0]
+    return module if module in PLACES else module.partition(".")[0]
 
 
 def test_imports_go_down_only() -> None:
@@ -248,7 +251,8 @@ def test_makefile_and_help_know_the_tasks_and_nothing_else() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for pattern in [r"^\.PHONY: (.+)$", r"^(help .+):$"]:
         assert set(re.search(pattern, makefile, re.MULTILINE).group(1).split()) == set(tasks.TASKS)
-    assert re.findall(r"^  ([a-z-]+)  ", tasks.__doc__, re.MULTILINE) == list(tasks.TASKS)
+    listed = re.findall(r"^(?:  )?([a-z-]+)  ", tasks.__doc__, re.MULTILINE)  # Python 3.13 takes the indentation away
+    assert listed == list(tasks.TASKS)
 
 
 def test_what_the_tasks_run_is_there(monkeypatch) -> None:
@@ -256,10 +260,11 @@ def test_what_the_tasks_run_is_there(monkeypatch) -> None:
     monkeypatch.setattr(tasks, "install", lambda extras=tasks.ALL: commands.append(extras.split(",")))
     monkeypatch.setattr(tasks, "call", lambda *command: commands.append(command) or 0)
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", "")
-    for name in ["notebooks", "lab", "bench", "test", "browser-test", "dist"]:
+    for name in ["notebooks", "lab", "bench", "gpu-check", "test", "browser-test", "dist"]:
         assert not tasks.TASKS[name]()
     words = [str(word) for command in commands for word in command]
-    assert {"tools/run_notebooks.py", "tools/bench.py", "tests/browser", "tests/series", "ruff"} <= set(words)
+    assert {f"tools/{name}.py" for name in ("run_notebooks", "bench", "gpu_check")} <= set(words)
+    assert {"tests/browser", "tests/series", "ruff"} <= set(words)
     assert [word for word in words if re.match("(tools|tests)/", word) and not (ROOT / word).exists()] == []
     extras = {extra for command in commands if isinstance(command, list) for extra in command}
     assert [extra for extra in extras if f"\n{extra} = [" not in PYPROJECT] == []

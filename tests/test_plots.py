@@ -102,7 +102,8 @@ def test_samples_are_spread_over_the_set():
     [ax] = figure.axes
     assert words(ax) == ["text0", "text8", "text16", "text24"]
     assert [int(image.get_array()[0, 0]) for image in ax.images] == [0, 80, 160, 240]
-    assert "4 of 25" in title(figure) and "real" in title(figure)
+    assert title(figure) == "4 of 25 images (real), each with its text"
+    assert title(plot_samples(captchas(["a", "b"], source="own"))) == "2 of 2 images, each with its text"
     assert len(plot_samples(captchas(["a", "b"]), n=12).axes[0].images) == 2
 
 
@@ -264,8 +265,28 @@ def test_slow_drawing_is_done_less_often(notebook):
     for step in range(1000):  # a hundred seconds
         notebook.now += 0.1
         plot.update(run_of(0, extra=step + 1))
-    assert 3 <= len(notebook.updated) <= 6
-    assert len(notebook.updated) * notebook.cost <= 0.03 * 100
+    assert len(notebook.updated) == 10  # ten seconds after each: 100 times 0.2 s would be twenty
+
+
+def test_slow_drawing_is_done_after_each_epoch(notebook):
+    notebook.cost = 0.5
+    plot = LivePlot("CTC loss")
+    epochs = []
+    for step in range(1, 101):  # a second a step, five steps an epoch
+        notebook.now += 1
+        before = len(notebook.updated)
+        plot.update(run_of(step // 5, steps=5, extra=step % 5))
+        if len(notebook.updated) > before:
+            epochs.append(step / 5)
+    assert epochs == [0.2, *range(1, 21)]
+
+
+def test_short_epochs_are_drawn_once_a_second(notebook):
+    plot = LivePlot("CTC loss")
+    for epoch in range(1, 101):  # ten seconds, an epoch each tenth
+        notebook.now += 0.1 - 1e-9
+        plot.update(run_of(epoch))
+    assert 8 <= len(notebook.updated) <= 10
 
 
 def test_force_draws_at_once_and_close_draws_what_was_held_back(notebook):

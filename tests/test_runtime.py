@@ -1,10 +1,11 @@
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from ocrlib import describe_runtime, fast_dtype, pick_budget, pick_device, runs_folder, seed_everything
+from ocrlib import describe_runtime, fast_dtype, pick_budget, pick_device, runs_folder, runtime, seed_everything
 
 
 def draws() -> tuple:
@@ -71,3 +72,62 @@ def test_bfloat16_is_for_processors_that_have_it(monkeypatch, able, expected):
     monkeypatch.setattr("ocrlib.runtime.is_portable", lambda: False)
     assert fast_dtype(torch.device("cpu")) is expected
     assert fast_dtype(torch.device("mps")) is None
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    """What a notebook shows, state by state, and a clock that only the test moves."""
+    world = SimpleNamespace(now=100.0, states=[], displays=0)
+
+    def display(data, *, raw, display_id):
+        world.displays += 1
+        world.states.append(data)
+        return SimpleNamespace(update=lambda data, raw: world.states.append(data))
+
+    monkeypatch.setattr(runtime, "in_ipython", lambda: True)
+    monkeypatch.setattr(runtime.time, "perf_counter", lambda: world.now)
+    monkeypatch.setattr("IPython.display.display", display)
+    return world
+
+
+SHORT = {"total": 2, "mininterval": 0, "bar_format": "{n_fmt} of {total_fmt}"}
+
+
+def test_in_a_notebook_a_bar_is_one_output_and_no_stream(kernel, capsys):
+    with runtime.progress(**SHORT) as bar:
+        bar.update()
+        bar.update()
+    assert kernel.states == [{"text/plain": f"{n} of 2"} for n in range(3)] and kernel.displays == 1
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_bar_that_is_not_to_stay_leaves_nothing_after_an_interrupt_too(kernel):
+    with pytest.raises(KeyboardInterrupt), runtime.progress(leave=False, **SHORT):
+        raise KeyboardInterrupt
+    assert kernel.states == [{"text/plain": "0 of 2"}, {}]
+
+
+def test_of_a_bar_within_a_bar_each_is_an_output(kernel):
+    with runtime.progress(**SHORT) as outer, runtime.progress(leave=False, **SHORT):
+        outer.update()
+    assert kernel.displays == 2
+    assert kernel.states == [{"text/plain": state} if state else {} for state in ("0 of 2", "0 of 2", "1 of 2", "")]
+
+
+def test_a_quiet_bar_begins_after_five_seconds_and_leaves_nothing(kernel):
+    for seconds in (4, 6):
+        with runtime.progress(quiet=True, **SHORT) as bar:
+            kernel.now += seconds
+            bar.update()
+    assert kernel.states == [{"text/plain": "1 of 2"}, {}]
+
+
+def test_in_a_terminal_there_is_no_quiet_bar(capsys):
+    assert [*runtime.progress("ab", quiet=True)] == ["a", "b"] and capsys.readouterr() == ("", "")
+
+
+def test_in_a_terminal_a_bar_goes_to_stderr(capsys):
+    with runtime.progress(**SHORT) as bar:
+        bar.update(2)
+    out, errors = capsys.readouterr()
+    assert out == "" and errors.endswith("2 of 2\n")

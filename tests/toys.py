@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ocrlib import Alphabet, Captchas
 from ocrlib.networks import RecurrentNetwork, conv
@@ -64,3 +65,15 @@ def stop_after(step: int | None) -> Callable[[Tensor], Tensor]:
         return images
 
     return augment
+
+
+class Operations(TorchDispatchMode):
+    """Collects the names of torch's operations."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        self.names.append(function.overloadpacket.__name__)
+        return function(*arguments, **(options or {}))

@@ -13,8 +13,6 @@ from pathlib import Path
 from statistics import median
 from timeit import timeit
 
-from tqdm import tqdm
-
 REPORTED, OTHERS = ["crnn", "modified_crnn", "ce_crnn"], "torch, torchvision, torchmetrics"
 SETUP = "from ocrlib import SyntheticCaptchas, describe_runtime, load_captchas"
 
@@ -152,6 +150,8 @@ def main(arguments=None):
     absent = [peer for _, _, peer in PEERS if find_spec(peer) is None]
     if absent:
         print(f"Not installed and so left out: {', '.join(absent)}.")
+    from tqdm import tqdm  # here: tools/gpu_check.py takes this module to a machine that may be without it
+
     sections, rows = plan(1, 1) if options.quick else plan(options.rounds, options.seeds), {}
     with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         pool.apply(once, ("print(describe_runtime(), load_captchas(), sep='\\n')", SETUP))

@@ -30,7 +30,9 @@ class Runner(NotebookClient):
             self.bar.update()
 
     def process_message(self, message, *arguments):
-        if message["msg_type"] == "stream" and (lines := message["content"]["text"].strip().splitlines()):
+        content = message["content"]  # a line is printed, or is the state of a bar: an output of words alone
+        text = content.get("text") or (content["data"]["text/plain"] if [*content.get("data", [])] == ["text/plain"] else "")
+        if lines := text.strip().splitlines():
             self.bar.set_postfix_str(lines[-1], refresh=False)
             self.bar.update(0)  # redraws, but no more than ten times a second
         return super().process_message(message, *arguments)
@@ -55,6 +57,8 @@ def execute(path, destination, aside, facts, title):
         for number, (cell, before) in enumerate(zip(code[: len(runner.seconds)], earlier["cell_seconds"])):
             if "Going on from" in str(cell.outputs):  # training was loaded: whoever runs this next has to train, as before
                 runner.seconds[number] = max(runner.seconds[number], before)
+    for cell in code:  # what a bar leaves that was cleared
+        cell.outputs = [output for output in cell.outputs if output.get("data", "a stream") != {}]
     notebook.metadata["ocrlib"] = {**facts, "cell_seconds": runner.seconds}
     target = (aside if failure else destination) / path.name
     target.parent.mkdir(parents=True, exist_ok=True)

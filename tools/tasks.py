@@ -6,6 +6,7 @@
   lab           open notebook 00 in JupyterLab, which saves when you ask for it (OCRLIB_BUDGET=smoke: copies in build/lab)
   html          make a website of README, notebooks (with the outputs they have now) and docstrings: site/index.html
   bench         measure the project against plain code and other libraries, about 20 minutes (BENCH="--help" lists options)
+  gpu-check     on a GPU, without a network: same bits, resuming, graphs, times; records in build/gpu, nine minutes at most
   test          run everything that can fail: ruff, pytest, the notebooks on generated images, and twice on real ones
   test-oldest   run pytest in build/oldest, with the lowest version of each dependency that pyproject.toml allows
   browser-test  run three notebooks in JupyterLab and look at the website, in a browser without a window
@@ -134,6 +135,7 @@ TASKS = {
     "lab": lab,
     "html": html,
     "bench": lambda: python("tools/bench.py", *os.environ.get("BENCH", "").split(), extras=f"{ALL},bench"),
+    "gpu-check": lambda: call(sys.executable, "tools/gpu_check.py"),  # with the Python at hand: nothing is installed
     "test": test,
     "test-oldest": test_oldest,
     "browser-test": lambda: python("-m", "pytest", "tests/browser", extras=f"{ALL},browser"),

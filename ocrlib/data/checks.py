@@ -105,7 +105,7 @@ def describe_groups(optimizer: Optimizer, scheduled: bool) -> str:
     """
     described = []
     for group in optimizer.param_groups:
-        driven = {"params", "param_names", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum"}
+        driven = {"params", "param_names", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "capturable"}
         driven |= ({"lr"} if scheduled else set()) | ({"momentum", "betas"} if "max_momentum" in group else set())
         own = {key: value for key, value in group.items() if key not in driven and value != optimizer.defaults.get(key)}
         described.append(", ".join([f"{len(group['params'])} tensors", *(f"{key}={value}" for key, value in own.items())]))

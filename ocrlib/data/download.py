@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from ocrlib.data.folders import LabelledImages, read_folder, unpack
 from ocrlib.data.published import compare
+from ocrlib.runtime import progress
 
 _PLACE = "https://github.com/AakashKumarNain/CaptchaCracker/raw/master/"
 URLS = (_PLACE + "captcha_images.tar.gz", _PLACE + "captcha_images_v2.zip")  # 1,070 images; failing that, the 1,040 PNGs
@@ -129,11 +130,10 @@ def _download(url: str, path: Path, timeout: float) -> None:
     """Downloads to a file, again from the start if the connection is cut off. Raises ``requests.RequestException``."""
     import pooch
     import requests
-    from tqdm.auto import tqdm
 
     for attempt in range(1, ATTEMPTS + 1):
         # The size is a guess: pooch sets the real one when the server has told it.
-        with tqdm(total=9e6, desc="Downloading captchas", unit="B", unit_scale=True, leave=False) as bar:
+        with progress(total=9e6, desc="Downloading captchas", unit="B", unit_scale=True, leave=False) as bar:
             try:
                 return pooch.HTTPDownloader(bar, timeout=timeout, headers={"Accept-Encoding": "identity"})(url, str(path), None)
             except requests.RequestException:

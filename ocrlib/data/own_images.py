@@ -67,7 +67,7 @@ def load_folder(
         warnings.warn(remark, stacklevel=2)
     widths = torch.tensor([picture.shown for picture in pictures]) if fit == "pad" else None
     images = to_tensor([picture.pixels for picture in pictures])
-    return Captchas(images, texts, names, "real", f"{len(files):,} images of your own", widths)
+    return Captchas(images, texts, names, "own", f"{len(files):,} images of your own", widths)
 
 
 Found = tuple[dict[str, Path], dict[str, str], dict[str, str], list[str]]  # name -> file, -> text, -> fault; remarks

@@ -47,7 +47,8 @@ def _graph(network: Network, width: int) -> Any:
     images, names = (torch.zeros(2, 1, HEIGHT, width),), {"input_names": ["images"], "output_names": ["logits"]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if not any(isinstance(layer, nn.LSTM) for layer in network.modules()):
+        newer = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 14)  # in 2.6 and 2.7 it fails on a free width too
+        if newer and not any(isinstance(layer, nn.LSTM) for layer in network.modules()):
             sizes = {axis: torch.export.Dim(name) for axis, name in free.items()}
             shapes = {"images": sizes}
             return torch.onnx.export(network, images, dynamo=True, verbose=False, dynamic_shapes=shapes, **names).model_proto

@@ -1,5 +1,7 @@
 """Widgets for notebooks with a running kernel: sliders that choose a figure; boxes that read a typed text or an image file."""
 
+import warnings
+from asyncio import get_running_loop
 from collections.abc import Callable, Sequence
 from functools import cache
 from html import escape
@@ -11,7 +13,9 @@ from PIL import Image as PillowImage
 
 from ocrlib.checkpoints import TrainedModel
 from ocrlib.ctc.plots import plot_classes
+from ocrlib.data.pixels import ground_of, to_standard_mode
 from ocrlib.evaluation import Readable, as_tensor, predict, read
+from ocrlib.evaluation import Text as Reading
 from ocrlib.plots import BLUE, Figure, finished, styled
 from ocrlib.runtime import extra
 from ocrlib.synthetic.generator import SYMBOLS, render_captcha
@@ -21,6 +25,9 @@ with extra("notebooks"):
 
 LENGTH = 5  # symbols: the pretrained network was trained on texts of this length
 LARGEST = 4_000_000  # bytes of a file; a captcha has 10,000
+ASPECT = 4.0  # the images of the data set are four times as wide as high
+TOLERANCE = 1.25  # by which factor letters may be stretched
+ENTER = 0.1  # seconds in which a new text follows the message that Enter was pressed
 
 
 def explore(draw: Callable[..., Figure], **choices: Sequence[object]) -> VBox:
@@ -42,25 +49,31 @@ def explore(draw: Callable[..., Figure], **choices: Sequence[object]) -> VBox:
     return VBox([*sliders, live_figure(drawn, lambda: [slider.value for slider in sliders], *sliders)])
 
 
+def says(found: Reading) -> str:
+    """What was read in words: "reads cd5ff (99.9%)", or "reads nothing (59.7%)" where no symbol was found."""
+    return f"reads {found}" if found.text else f"reads nothing ({found.confidence:.1%})"
+
+
 def plot_reading(image: Readable, model: TrainedModel) -> Figure:
     """The image as the network sees it, the class probabilities at each time step, and the reading. Raises as `read` does."""
     pixels = as_tensor(image, model.width, fit=model.fit)
     shares = predict(model.network, pixels)[:, 0].softmax(1).cpu()  # (T, C)
     (found,) = read(image, model)
-    return plot_classes({f"read as {found}": shares}, model.alphabet, pixels[0], model.network.step_centres(model.width))
+    title = f"read as {found}" if found.text else says(found)
+    return plot_classes({title: shares}, model.alphabet, pixels[0], model.network.step_centres(model.width))
 
 
 @styled
 def plot_peaks(image: Readable, model: TrainedModel) -> Figure:
-    """The image, below it the probability of each class at each time step, and beside them the reading. Raises as `read` does.
+    """The image, below it the probability of each class at each time step, and beside them the reading and its confidence.
 
-    Each symbol that is the likeliest class at a step is named above its bar; the blank's bars are grey.
+    Each symbol that is the likeliest class at a step is named above its bar; the blank's bars are grey. Raises as `read` does.
     """
     pixels = as_tensor(image, model.width, fit=model.fit)
     shares = predict(model.network, pixels)[:, 0].softmax(1).cpu().numpy()  # (T, C)
     (found,) = read(image, model)
     x = model.network.step_centres(model.width).numpy() + 0.5  # pixel x reaches from x to x + 1
-    alt = f"an image, the class probabilities at each of {len(x)} time steps, and the reading {found}"
+    alt = f"an image and the class probabilities at each of {len(x)} time steps; the network {says(found)}"
     figure = Figure(9.6, 2.9, alt, layout="none")
     above, below = figure.add_axes((0.07, 0.5, 0.62, 0.48)), figure.add_axes((0.07, 0.17, 0.62, 0.3))
     extent = (0, model.width, 0, 1)
@@ -77,13 +90,19 @@ def plot_peaks(image: Readable, model: TrainedModel) -> Figure:
     below.set_xticks(x, range(1, len(x) + 1), fontsize=8)
     below.set_xlabel(f"{len(x)} time steps; grey: the blank, which says that no new symbol is here")
     figure.text(0.85, 0.66, "the network reads", ha="center", size=12)
-    figure.text(0.85, 0.42, found.text, ha="center", size=34, weight="bold", color=BLUE, family="DejaVu Sans Mono")
+    style = {"weight": "bold", "color": BLUE, "family": "DejaVu Sans Mono"} if found.text else {"style": "italic"}
+    size = min(34, 300 / max(len(found.text), 1))  # points, so that a long text fits too
+    figure.text(0.85, 0.48, found.text or "nothing", ha="center", va="center", size=size, **style)
+    figure.text(0.85, 0.27, f"confidence {found.confidence:.1%}", ha="center", size=12)
     return figure
 
 
 def draw_text(text: str, seed: int = 0) -> PillowImage.Image:
-    """A text as a captcha. Raises ``ValueError`` if it has not five symbols, or a symbol that captchas don't have."""
-    text = text.strip()
+    """A text as a captcha, in small letters.
+
+    Raises ``ValueError`` if it has not five symbols, or a symbol that captchas don't have.
+    """
+    text = text.strip().lower()
     strange = sorted(set(text) - set(SYMBOLS))
     if strange or len(text) != LENGTH:
         problem = f"{''.join(strange)!r} is not among them" if strange else f"{text!r} has {len(text)}"
@@ -91,35 +110,78 @@ def draw_text(text: str, seed: int = 0) -> PillowImage.Image:
     return render_captcha(text, np.random.default_rng(seed))
 
 
+def letter_box(picture: PillowImage.Image) -> PillowImage.Image:
+    """The picture in grey, in the middle of paper of its own colour that is four times as wide as high.
+
+    So letters keep their shape where a network stretches each image to one size. A picture of about that shape is returned as
+    it is.
+    """
+    width, height = picture.size
+    if 1 / TOLERANCE <= width / height / ASPECT <= TOLERANCE:
+        return picture
+    grey = to_standard_mode(picture)[0].convert("L")
+    width, height = grey.size  # a photograph that was marked as rotated is upright now
+    size = max(width, round(height * ASPECT)), max(height, round(width / ASPECT))
+    paper = PillowImage.new("L", size, ground_of(np.asarray(grey)))
+    paper.paste(grey, ((size[0] - width) // 2, (size[1] - height) // 2))
+    return paper
+
+
 def type_and_read(model: TrainedModel, text: str = "cd5ff") -> VBox:
-    """A box for a text, which is drawn as a captcha and read. A button draws it again, with other noise curves."""
-    box, again = Text(value=text, description="text", continuous_update=False), Button(description="draw it again")
+    """A box for a text, which is drawn as a captcha and read. Enter or the button draws it again, with other noise curves."""
+    box = Text(value=text, description="text", continuous_update=False)
+    again = Button(description="draw it again", layout={"width": "auto"})
     seeds = count()
-    output = live_figure(lambda *drawn: plot_reading(draw_text(*drawn), model), lambda: (box.value, next(seeds)), box, again)
-    return VBox([HBox([box, again]), output])
+
+    def reading(typed: str, seed: int) -> Figure:
+        figure = plot_peaks(draw_text(typed, seed), model)
+        small = " in small letters, as the images have no others" if typed != typed.lower() else ""
+        (found,) = read(draw_text(typed, seed), model)
+        figure.alt = f"{typed.strip().lower()} was drawn{small}. The network {says(found)}."
+        return figure
+
+    return VBox([HBox([box, again]), live_figure(reading, lambda: (box.value, next(seeds)), box, again)])
 
 
-def drop_and_read(model: TrainedModel) -> VBox:
-    """A button that uploads an image file from the reader's computer; the image is read and shown."""
-    button = FileUpload(accept="image/*", multiple=False, description="an image file")
+def upload_and_read(model: TrainedModel) -> VBox:
+    """A button that uploads an image file from the reader's computer; the image is read and shown.
 
-    def reading(content: bytes) -> Figure:
+    An image of another shape than the network's is put into a `letter_box`, and the words below it say so.
+    """
+    button = FileUpload(accept="image/*", multiple=False, description="choose an image file")
+    button.layout = {"width": "auto", "align_self": "flex-start"}
+
+    def reading(name: str, content: bytes) -> Figure:
         if len(content) > LARGEST:
-            raise ValueError(f"The file has {len(content):,} bytes; at most {LARGEST:,} were expected. Cut the text out of it.")
+            raise ValueError(f"{name} has {len(content):,} bytes; at most {LARGEST:,} were expected. Cut the text out of it.")
         try:
             picture = PillowImage.open(BytesIO(content))
             picture.load()
         except Exception as error:  # a damaged file can make Pillow's readers raise nearly anything
-            raise ValueError("That is no picture that can be read; a PNG or JPEG file was expected.") from error
-        return plot_reading(picture, model)
+            raise ValueError(f"{name} is no picture that can be read; a PNG or JPEG file was expected.") from error
+        boxed = letter_box(picture) if model.fit == "stretch" else picture
+        added = "" if boxed is picture else ", with margins added so that its letters keep their shape"
+        with warnings.catch_warnings(record=True) as remarks:
+            warnings.simplefilter("always")
+            (found,) = read(boxed, model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the same remarks
+            figure = plot_peaks(boxed, model)
+        remarked = "".join(f" {str(remark.message).removesuffix(': the image.')}." for remark in remarks)
+        figure.alt = f"{name}: {picture.width} x {picture.height} pixels{added}. The network {says(found)}.{remarked}"
+        return figure
 
-    return VBox([button, live_figure(reading, lambda: [bytes(file["content"]) for file in button.value], button)])
+    def chosen() -> list[object]:
+        return [part for file in button.value for part in (file["name"], bytes(file["content"]))]
+
+    return VBox([button, live_figure(reading, chosen, button)])
 
 
 def live_figure(draw: Callable[..., Figure], arguments: Callable[[], Sequence[object]], *controls: DOMWidget) -> VBox:
     """A box that shows ``draw(*arguments())``, or its ``ValueError`` in words, and does so again when a control is used.
 
-    Without arguments the box stays as it is, empty at first. The figures of all arguments are kept as PNG.
+    Enter in a `Text` counts as a use, though its text be the same. Without arguments the box stays as it is, empty at first. The
+    figures of all arguments are kept as PNG.
     """
     image = Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"})  # in its own size, not stretched
     words, box = HTML(), VBox([])
@@ -127,7 +189,7 @@ def live_figure(draw: Callable[..., Figure], arguments: Callable[[], Sequence[ob
     @cache
     def rendered(*given: object) -> tuple[bytes, str]:
         figure = draw(*given)
-        return figure.bundle()[0]["image/png"], f"<small>{escape(figure.alt)}</small>"
+        return figure.bundle()[0]["image/png"], f'<div style="line-height: 1.4">{escape(figure.alt)}</div>'
 
     def show(event: object = None) -> None:
         try:
@@ -137,7 +199,15 @@ def live_figure(draw: Callable[..., Figure], arguments: Callable[[], Sequence[ob
         except ValueError as error:
             words.value, box.children = f"<b>{escape(str(error))}</b>", [words]
 
+    def entered(control: Text, content: dict[str, object], buffers: object) -> None:
+        # The browser tells of Enter first, and then of the new text, which is drawn by itself.
+        if content.get("event") == "submit":
+            before = control.value
+            get_running_loop().call_later(ENTER, lambda: control.value == before and show())
+
     for control in controls:
         control.on_click(show) if isinstance(control, Button) else control.observe(show, names="value")
+        if isinstance(control, Text):
+            control.on_msg(entered)
     show()
     return box

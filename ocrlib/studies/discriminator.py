@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from ocrlib.captchas import Captchas
 from ocrlib.evaluation import binomial_interval
 from ocrlib.networks import normalised_conv
-from ocrlib.runtime import pick_device, seed_everything
+from ocrlib.runtime import pick_device, progress, seed_everything
 
 EPOCHS, BATCH, RATE = 5, 32, 0.003
 
@@ -43,7 +43,7 @@ def train_discriminator(real: Captchas, generated: Captchas, seed: int, epochs: 
     truth = (torch.arange(len(images)) < len(real)).float().to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * -(-len(images) // BATCH))
-    for _ in range(epochs):
+    for _ in progress(range(epochs), quiet=True, desc="Discriminator", unit="epoch"):
         for batch in torch.randperm(len(images)).to(device).split(BATCH):
             optimizer.zero_grad()
             F.binary_cross_entropy_with_logits(model(images[batch].float()), truth[batch]).backward()

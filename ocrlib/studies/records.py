@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from filelock import FileLock
-from tqdm import tqdm
+from filelock import FileLock  # torch needs it too, so it is there
 
 from ocrlib.captchas import Captchas
 from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import Report
 from ocrlib.experiments import EXPERIMENTS, REPORTED_SEED, REPORTED_SPLIT, checkpoint_files, run
 from ocrlib.processor import cpuinfo, is_portable
-from ocrlib.runtime import describe_device, extra, fast_dtype, pick_budget, pick_device, runs_folder, versions
+from ocrlib.runtime import describe_device, extra, fast_dtype, pick_budget, pick_device, progress, runs_folder, versions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,7 +137,7 @@ def record_runs(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()  # fails before the first run, not after it, where nothing can be written
     finished = _finished(function, missing.values(), executor)
-    for record in tqdm(finished, path.stem, len(plans), initial=len(plans) - len(missing), unit="run"):
+    for record in progress(finished, desc=path.stem, total=len(plans), initial=len(plans) - len(missing), unit="run"):
         add_record(path, record)
     found = {record.key: record for record in read_records(path)}
     return [found[plan.key] for plan in plans]
@@ -264,16 +263,9 @@ def _name(function: Callable[..., Figures]) -> str:  # in a record
 def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments as a file would give them back, so that a new record equals one that was read."""
     try:
-        return json.loads(json.dumps(dict(values), allow_nan=False, default=_number))
+        return json.loads(json.dumps(dict(values), allow_nan=False, default=np.generic.item))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{values!r} can't be recorded ({error}); a dict of numbers, texts, lists and dicts can.") from error
-
-
-def _number(value: object) -> object:
-    """A number of NumPy's as Python's. Raises ``TypeError`` for anything else."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} is no number or text")
 
 
 def _as_figures(values: object) -> dict[str, Any]:

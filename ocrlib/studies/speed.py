@@ -15,6 +15,7 @@ from ocrlib.evaluation import History, evaluate
 from ocrlib.experiments import REPORTED_SEED, Experiment, train_on
 from ocrlib.networks import Network
 from ocrlib.objectives import Objective
+from ocrlib.runtime import progress
 
 TRAINING = 3  # times the work of the forward pass: gradients by weights and by inputs take as many operations each
 
@@ -100,7 +101,7 @@ def fit_plain(
     for _ in range(epochs):
         began = time.perf_counter()
         model.train()
-        for images, texts in loader:
+        for images, texts in progress(loader, quiet=True, desc=type(model).__name__, unit="step"):
             targets, target_lengths = objective.prepare(texts, device)
             logits = model(images.to(device))  # (T, N, C)
             loss = objective.loss(logits, targets, target_lengths)

@@ -11,16 +11,21 @@ import subprocess
 import sys
 import time
 
-import nbformat
 import pytest
+from PIL import Image
 
 from tasks import ROOT
 
+nbformat = pytest.importorskip("nbformat", reason="needs nbformat: pip install nbformat")
 pytest.importorskip("pytest_playwright", reason="pytest-playwright is missing: `make browser-test` installs it.")
 CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="neither Chromium nor Chrome is here: sudo apt install chromium")
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
 VARIABLES = {"OCRLIB_BUDGET": "smoke", "OCRLIB_DOWNLOAD": "0", "OCRLIB_RUNS": "", "JUPYTER_PREFER_ENV_PATH": "1"}
+SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of view stay in the page
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},  # nothing pops up over the page
+}
 ERROR = "[data-mime-type='application/vnd.jupyter.error']"
 LAST_PROMPT = "[...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].at(-1).textContent"
 END = f'document.querySelector("{ERROR}") || /\\d/.test({LAST_PROMPT})'
@@ -58,9 +63,10 @@ def folder(tmp_path_factory):
 def lab(folder):
     """The address of a notebook in a JupyterLab in that folder, for `str.format`; the settings are its own."""
     home, token = folder.parent / "home", secrets.token_hex()
-    settings = home / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
-    settings.parent.mkdir(parents=True)
-    settings.write_text(json.dumps({"windowingMode": "none"}))  # cells out of view stay in the page
+    for name, settings in SETTINGS.items():
+        path = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings))
     own = {f"JUPYTER_{name}_DIR": str(home / name) for name in ["CONFIG", "DATA", "RUNTIME"]}
     own |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home), "IPYTHONDIR": str(home)}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root"]
@@ -76,12 +82,10 @@ def lab(folder):
     server.wait(timeout=60)
 
 
-@pytest.mark.parametrize(
-    "name, live_plots, widgets", [("00_start_here", 0, 1), ("03_modified_crnn", 1, 0), ("05_ctc_step_by_step", 0, 2)]
-)
-def test_a_notebook_runs_to_its_end(name, live_plots, widgets, folder, lab, page):
-    page.set_viewport_size({"width": 1400, "height": 3000})
-    page.goto(lab.format(name), timeout=120_000)
+def run_all(page, address, width=1400, height=3000):
+    """Open a notebook, run all its cells, and wait until widgets are drawn."""
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(address, timeout=120_000)
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=120_000)
     page.wait_for_function("document.querySelector('.jp-Toolbar-kernelName')?.textContent.startsWith('Python')", timeout=120_000)
     page.evaluate(WATCH)
@@ -90,9 +94,51 @@ def test_a_notebook_runs_to_its_end(name, live_plots, widgets, folder, lab, page
     # Cells run one after another, and none after an error: the end is an error, or a number at the last one.
     page.wait_for_function(END, timeout=600_000)
     page.wait_for_timeout(3000)  # widgets are drawn after the kernel has answered
-    page.screenshot(path=ROOT / "build" / "browser" / f"{name}.png")
+
+
+def picture_of(name):
+    path = ROOT / "build" / "browser" / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name, live_plots, widgets", [("00_start_here", 0, 1), ("03_modified_crnn", 1, 0), ("05_ctc_step_by_step", 0, 2)]
+)
+def test_a_notebook_runs_to_its_end(name, live_plots, widgets, folder, lab, page):
+    run_all(page, lab.format(name))
+    page.screenshot(path=picture_of(name))
     assert page.locator(ERROR).all_inner_texts() == []
     moved = page.evaluate("Object.values(window.seen).map(pictures => pictures.size)")
     assert sum(count >= 2 for count in moved) >= live_plots, f"pictures seen in each cell while it ran: {moved}"
     drawn = page.locator(".jp-OutputArea .jupyter-widgets:visible").count()
     assert drawn >= widgets and page.get_by_text("Error displaying widget").count() == 0
+
+
+def test_a_text_and_a_file_are_read_in_00_without_scrolling(folder, lab, page, tmp_path):
+    run_all(page, lab.format("00_start_here"), 1280, 720)
+    typed, uploaded = (
+        page.locator(".jp-CodeCell", has_text=name).last for name in ("type_and_read(model)", "upload_and_read(model)")
+    )
+
+    def said(cell, words, name):
+        """Wait for the words below the picture; the cell then fits the window. Returns the picture's address."""
+        cell.get_by_text(words).wait_for(timeout=60_000)
+        cell.scroll_into_view_if_needed()
+        page.screenshot(path=picture_of(f"00_{name}"))
+        top, bottom = (cell.locator(part).bounding_box() for part in (".jp-InputArea", ".jp-OutputArea"))
+        visible = page.locator(".jp-Notebook .jp-WindowedPanel-outer").first.bounding_box()
+        assert visible["y"] <= top["y"] and bottom["y"] + bottom["height"] <= visible["y"] + visible["height"]
+        return cell.locator("img").get_attribute("src")
+
+    box = typed.get_by_role("textbox").last
+    box.fill("W2N7E")
+    box.press("Enter")
+    first = said(typed, "w2n7e was drawn in small letters", "typed")
+    box.press("Enter")
+    page.wait_for_function("([image, before]) => image.src !== before", arg=[typed.locator("img").element_handle(), first])
+    Image.new("L", (400, 300), 230).save(tmp_path / "my picture.png")
+    with page.expect_file_chooser() as chooser:
+        uploaded.get_by_role("button", name="choose an image file").click()
+    chooser.value.set_files(tmp_path / "my picture.png")
+    said(uploaded, "my picture.png: 400 x 300 pixels, with margins added", "chosen")

@@ -4,6 +4,8 @@ import pytest
 import torch
 from matplotlib.patches import Rectangle
 
+pytest.importorskip("ipywidgets", reason="needs ipywidgets: pip install ipywidgets")
+
 from ocrlib import Alphabet
 from ocrlib.ctc.alignments import list_paths
 from ocrlib.ctc.plots import spell

@@ -1,14 +1,19 @@
 """Widgets: a slider shows the figure of its choice, a text or an image file is read, and errors are shown in words."""
 
+import asyncio
 from datetime import datetime
 from io import BytesIO
 
+import numpy as np
 import pytest
-from ipywidgets import SelectionSlider
+from PIL import Image
+
+ipywidgets = pytest.importorskip("ipywidgets", reason="needs ipywidgets: pip install ipywidgets")
 
 from ocrlib import read
 from ocrlib.checkpoints import load_pretrained
-from ocrlib.demo.widgets import draw_text, drop_and_read, explore, plot_peaks, plot_reading, type_and_read
+from ocrlib.demo import widgets
+from ocrlib.demo.widgets import draw_text, explore, letter_box, plot_peaks, plot_reading, type_and_read, upload_and_read
 from ocrlib.plots import Figure
 
 
@@ -23,9 +28,9 @@ def parts(box):
     return sliders, *output.children
 
 
-def dropped(content: bytes) -> dict:
+def uploaded(content: bytes, name: str = "a.png") -> dict:
     """A file as the browser hands it over."""
-    return {"name": "a.png", "type": "image/png", "size": len(content), "content": content, "last_modified": datetime.now()}
+    return {"name": name, "type": "image/png", "size": len(content), "content": content, "last_modified": datetime.now()}
 
 
 def test_a_slider_a_list_and_the_figure_of_the_first_choices():
@@ -36,7 +41,7 @@ def test_a_slider_a_list_and_the_figure_of_the_first_choices():
         return Figure(1, 1, f"epoch {epoch} & image {image}")
 
     sliders, picture, words = parts(explore(draw, epoch=[0, 1.5, 3], image=range(4)))
-    assert [type(slider) for slider in sliders] == [SelectionSlider] * 2
+    assert [type(slider) for slider in sliders] == [ipywidgets.SelectionSlider] * 2
     assert [slider.description for slider in sliders] == ["epoch", "image"]
     assert [label for label, _ in sliders[0].options] == ["0", "1.5", "3"]
     assert asked == [(0, 0)]
@@ -79,12 +84,38 @@ def test_a_typed_text_is_drawn_and_read(model):
     bar, output = type_and_read(model, "cd5ff").children
     (box, again), (picture, words) = bar.children, output.children
     first = bytes(picture.value)
-    assert first.startswith(b"\x89PNG") and "cd5ff" in words.value
+    assert first.startswith(b"\x89PNG")
+    assert ">cd5ff was drawn. The network reads cd5ff (100.0%).<" in words.value
     box.value = "w2n7e"
     second = bytes(picture.value)
-    assert second != first and "w2n7e" in words.value
+    assert second != first and "w2n7e was drawn. The network reads w2n7e" in words.value
     again.click()
-    assert bytes(picture.value) != second and "w2n7e" in words.value, "the same text with other curves"
+    assert bytes(picture.value) != second and "w2n7e was drawn" in words.value, "the same text with other curves"
+
+
+def test_enter_draws_the_same_text_anew_and_a_new_one_once(model, monkeypatch):
+    monkeypatch.setattr(widgets, "ENTER", 0)
+    asked = []
+    monkeypatch.setattr(widgets, "draw_text", lambda *drawn: asked.append(drawn) or draw_text(*drawn))
+    monkeypatch.setattr(widgets, "read", lambda *_: read(draw_text("cd5ff"), model))
+    bar, _ = type_and_read(model, "cd5ff").children
+    box, _ = bar.children
+
+    async def enter(text):
+        """The browser's messages: the key, then the text if it is another one."""
+        box._handle_custom_msg({"event": "submit"}, [])
+        box.value = text
+        await asyncio.sleep(0.01)
+
+    for text in ("cd5ff", "w2n7e", "w2n7e"):
+        asyncio.run(enter(text))
+    assert asked[::2] == [("cd5ff", 0), ("cd5ff", 1), ("w2n7e", 2), ("w2n7e", 3)]
+
+
+def test_large_letters_are_drawn_as_small_ones(model):
+    bar, output = type_and_read(model, " CD5ff ").children
+    _, words = output.children
+    assert "cd5ff was drawn in small letters, as the images have no others. The network reads cd5ff" in words.value
 
 
 @pytest.mark.parametrize("text, reason", [("hello", "'hlo' is not among them"), ("c5", "'c5' has 2"), ("", "'' has 0")])
@@ -101,20 +132,47 @@ def test_a_text_that_cannot_be_drawn_is_explained(model, text, reason):
 
 
 def test_an_uploaded_image_file_is_read(model):
-    button, output = drop_and_read(model).children
+    button, output = upload_and_read(model).children
     assert not output.children, "a browser would show an empty picture as a broken one"
     file = BytesIO()
     draw_text("p8mx4").save(file, "PNG")
-    button.value = [dropped(file.getvalue())]
+    button.value = [uploaded(file.getvalue(), "<my>.png")]
     picture, words = output.children
-    assert "p8mx4" in words.value and bytes(picture.value).startswith(b"\x89PNG")
+    assert bytes(picture.value).startswith(b"\x89PNG")
+    assert ">&lt;my&gt;.png: 200 x 50 pixels. The network reads p8mx4 (" in words.value
 
 
 def test_an_uploaded_file_that_is_no_image_is_explained(model):
-    button, output = drop_and_read(model).children
-    button.value = [dropped(b"no")]
+    button, output = upload_and_read(model).children
+    button.value = [uploaded(b"no")]
     (words,) = output.children
-    assert "no picture that can be read" in words.value
+    assert words.value == "<b>a.png is no picture that can be read; a PNG or JPEG file was expected.</b>"
+
+
+def test_an_image_of_another_shape_gets_margins_and_one_of_bare_paper_reads_nothing(model):
+    button, output = upload_and_read(model).children
+    file = BytesIO()
+    Image.new("L", (400, 300), 230).save(file, "PNG")
+    button.value = [uploaded(file.getvalue())]
+    _, words = output.children
+    said = "400 x 300 pixels, with margins added so that its letters keep their shape. The network reads nothing (100.0%)."
+    assert f"{said} Hardly anything in it can be seen.<" in words.value
+
+
+@pytest.mark.parametrize("size, boxed, corner", [((60, 60), (240, 60), (90, 0)), ((800, 100), (800, 200), (0, 50))])
+def test_a_letter_box_has_the_colour_of_the_paper(size, boxed, corner):
+    picture = Image.new("RGB", size, (200, 200, 200))
+    picture.putpixel((30, 30), (0, 0, 0))
+    found = letter_box(picture)
+    assert (found.mode, found.size) == ("L", boxed)
+    ink = np.argwhere(np.asarray(found) != 200)
+    assert ink.tolist() == [[corner[1] + 30, corner[0] + 30]]
+
+
+def test_a_picture_of_the_shape_of_a_captcha_is_left_as_it_is():
+    for size in ((200, 50), (161, 50), (250, 50)):
+        picture = Image.new("RGB", size)
+        assert letter_box(picture) is picture
 
 
 def test_the_figure_of_a_reading_says_what_was_read(model, tmp_path):
@@ -134,4 +192,4 @@ def test_each_peak_is_named_at_its_time_step(model):
     assert [len(bars) for bars in classes] == [24] * 5, "the blank, 5, c, d and f"
     assert [sum(column) for column in zip(*classes)] == pytest.approx([1] * 24, abs=0.02)
     assert image.images[0].get_extent() == [0, 96, 0, 1] and steps.get_xlim() == (0, 96)
-    assert figure.texts[1].get_text() == "cd5ff" and figure.alt.endswith("the reading cd5ff (100.0%)")
+    assert figure.texts[1].get_text() == "cd5ff" and figure.alt.endswith("the network reads cd5ff (100.0%)")

@@ -52,11 +52,11 @@ def test_on_generated_images(notebooks, tmp_path, monkeypatch):
 
 
 def checked(folder: Path) -> dict[str, list]:
-    """By notebook, the outputs of the cells that say NBVAL_CHECK_OUTPUT: the same ones under every budget."""
+    """By notebook, the outputs of the cells with the tag nbval-check-output: the same ones under every budget."""
     found = {}
     for path in folder.glob("[0-9][0-9]_*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        outputs = [cell["outputs"] for cell in cells if "NBVAL_CHECK_OUTPUT" in "".join(cell["source"])]
+        outputs = [cell["outputs"] for cell in cells if "nbval-check-output" in cell["metadata"].get("tags", [])]
         found[path.name] = [[shown(output) for output in cell] for cell in outputs]
     return found
 

@@ -3,7 +3,6 @@
 from itertools import combinations, product
 
 import numpy as np
-import pandas
 import pytest
 from scipy.stats import binom
 
@@ -75,6 +74,8 @@ def test_refuses_what_is_no_pair():
 
 
 def test_rows_of_a_table_are_paired_by_their_place():
+    import pandas
+
     pairs = pandas.Series([3.0, 1.0], index=[0, 1]), pandas.Series([2.0, 0.5], index=[7, 8])
     assert paired(*pairs).difference[:3] == (0.75, 0.5, 1.0)
 

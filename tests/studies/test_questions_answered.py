@@ -119,7 +119,7 @@ def test_what_one_step_a_symbol_costs():
         edits[head] = [sum(sum(edits_by_text(mistakes, tested, how)) for tested, mistakes in found) for how in (False, True)]
     assert edits["attention"] == min(edits[head] for head in ("pooled", "strided", "attention")), "the best head"
     (ctc, ctc_corrected), (ce, ce_corrected) = edits["ctc"], edits["attention"]
-    said = f"ten runs of 12,500 characters make {ce} edits, CTC {ctc}; as corrected {ce_corrected} and {ctc_corrected}."
+    said = f"ten runs (12,500 characters in all) make {ce} edits, CTC {ctc}; as corrected {ce_corrected} and {ctc_corrected}."
     assert said in ANSWERS["12"]
 
 

@@ -58,10 +58,14 @@ def count_confusions(mistakes: Mistakes) -> Counter[tuple[str, str]]:
     return Counter((edit.true, edit.read) for read, true in mistakes for edit in edit_operations(read, true))
 
 
-def edits_as_corrected(mistakes: Mistakes, tested: Sequence[str]) -> int:
-    """The edits of a run against the corrected labels. ``tested`` are its published labels, ``mistakes`` those misread."""
+def edits_by_text(mistakes: Mistakes, tested: Sequence[str], corrected: bool = False) -> list[int]:
+    """The edits of a run in each of ``tested``, its N published labels. ``mistakes`` are those misread.
+
+    Edits are counted against the labels as published, or as ``corrected``.
+    """
     read = {label: label for label in tested} | {label: text for text, label in mistakes}
-    return sum(a != b for text, shown in zip(read.values(), correct(list(read))) for a, b in align(text, shown))
+    shown = correct(list(read)) if corrected else read
+    return [sum(a != b for a, b in align(text, label)) for text, label in zip(read.values(), shown)]
 
 
 def misread_shares(mistakes: Mistakes, texts: int, neighbours: int) -> tuple[float, float]:

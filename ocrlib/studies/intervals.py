@@ -1,9 +1,9 @@
-"""95 % intervals of medians, means and further values; tests of pairs with the same seed, and of counts in two groups."""
+"""95 % intervals of medians, means and further values, or over images; tests of pairs with one seed, and of counts in groups."""
 
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -111,3 +111,23 @@ def count_prediction_interval(successes: int, trials: int, more: int) -> tuple[i
     # The beta-binomial distribution that follows from Jeffreys' prior: A. Gelman et al., "Bayesian Data Analysis", 2.4, 2.8.
     low, high = scipy.stats.betabinom(more, successes + 0.5, trials - successes + 0.5).interval(CONFIDENCE)
     return int(low), int(high)
+
+
+def interval_over_images(runs: Sequence[Mapping[str, float]], draws: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """Low and high end of the mean over ``runs`` of each run's mean, if the images are drawn again.
+
+    A run has a value for each of its test images, by the image's name. An image is drawn for all runs that tested it at once:
+    the test sets of several splits overlap, and an image that is hard, or labelled wrongly, is so in each. The networks stay
+    the same, so this is not the interval of another training. Raises ``ValueError`` where there is no value.
+    """
+    # The percentile bootstrap: B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+    if not runs or not all(runs):
+        raise ValueError("There is no image to draw.")
+    names = sorted(set().union(*runs))
+    tested = np.array([[name in run for name in names] for run in runs], dtype=float)  # (runs, images)
+    values = np.array([[run.get(name, 0.0) for name in names] for run in runs])
+    times = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), draws)  # (draws, images)
+    drawn = times @ tested.T  # (draws, runs): how many images a run has in a draw
+    means = (times @ values.T / np.where(drawn, drawn, np.nan)).mean(1)
+    low, high = np.nanquantile(means, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+    return float(low), float(high)

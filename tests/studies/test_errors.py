@@ -8,7 +8,7 @@ from ocrlib.studies.errors import (
     count_kinds,
     count_positions,
     edit_operations,
-    edits_as_corrected,
+    edits_by_text,
     misread_shares,
     missed_shares,
 )
@@ -74,6 +74,14 @@ def test_shares_of_missed_symbols():
 
 def test_edits_as_corrected_count_wrong_labels_that_were_read_as_they_stand():
     tested = ["2b827", "cdcb3", "mxnw4", "wgnwp"]  # the last three show edcb3, mxmw4 and wgmwp
-    assert edits_as_corrected([], tested) == 3
-    assert edits_as_corrected([["edcb3", "cdcb3"], ["mxmw4", "mxnw4"]], tested) == 1
-    assert edits_as_corrected([["edcb", "cdcb3"], ["wgmwp", "wgnwp"], ["2b82", "2b827"]], tested) == 3
+    assert sum(edits_by_text([], tested, corrected=True)) == 3
+    assert sum(edits_by_text([["edcb3", "cdcb3"], ["mxmw4", "mxnw4"]], tested, corrected=True)) == 1
+    mistakes = [["edcb", "cdcb3"], ["wgmwp", "wgnwp"], ["2b82", "2b827"]]
+    assert sum(edits_by_text(mistakes, tested, corrected=True)) == 3
+
+
+def test_edits_of_each_text_are_in_the_order_of_the_texts_tested():
+    tested = ["mxnw4", "2b827", "cdcb3"]
+    mistakes = [["edcb", "cdcb3"], ["mxmw4", "mxnw4"]]
+    assert edits_by_text(mistakes, tested) == [1, 0, 2]
+    assert edits_by_text(mistakes, tested, corrected=True) == [0, 0, 1]

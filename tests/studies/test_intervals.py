@@ -4,9 +4,11 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from ocrlib.studies.intervals import (
     count_prediction_interval,
+    interval_over_images,
     mean_interval,
     median_interval,
     paired,
@@ -137,3 +139,27 @@ def test_a_second_lot_falls_where_it_is_predicted():
         low, high = count_prediction_interval(first, 1250, 1250)
         hits.append(low <= second <= high)
     assert np.mean(hits) == pytest.approx(0.955, abs=0.02)  # counts are whole: a little more than 95 %
+
+
+def test_an_interval_over_images_is_that_of_the_binomial_distribution():
+    run = {f"image {i}": float(i < 20) for i in range(100)}  # 20 of 100: a draw has as many as a binomial with p = 0.2
+    low, high = binom.interval(0.95, 100, 0.2)
+    assert interval_over_images([run], draws=20_000) == pytest.approx((low / 100, high / 100), abs=0.011)
+
+
+def test_an_image_that_several_runs_tested_is_drawn_for_all_of_them():
+    run = {f"image {i}": float(i < 20) for i in range(100)}
+    others = [{f"image {100 * k + i}": float(i < 20) for i in range(100)} for k in range(4)]
+    (low, high), (low_4, high_4) = interval_over_images([run]), interval_over_images(others)
+    assert interval_over_images([run] * 4) == pytest.approx((low, high)), "the same images again tell nothing new"
+    assert high_4 - low_4 == pytest.approx((high - low) / 2, rel=0.1), "four times as many images do"
+
+
+def test_the_same_value_in_all_images_has_no_spread():
+    assert interval_over_images([{"a": 0.2, "b": 0.2}, {"b": 0.4, "c": 0.4, "d": 0.4}]) == pytest.approx((0.3, 0.3))
+
+
+@pytest.mark.parametrize("runs", [[], [{}], [{"a": 0.0}, {}]])
+def test_without_images_there_is_no_interval_over_them(runs):
+    with pytest.raises(ValueError, match="no image"):
+        interval_over_images(runs)

@@ -3,14 +3,16 @@
 import os
 import re
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from committed import ROOT, read_committed
 
-from ocrlib import CRNN, parameter_count, read_records, run_recipe
+from ocrlib import CRNN, EXPERIMENTS, parameter_count, read_records, run_recipe
 from ocrlib.data.published import corrections
-from ocrlib.studies.errors import edit_operations, missed_shares
+from ocrlib.studies.ctc_vs_ce import Trial
+from ocrlib.studies.errors import edit_operations, edits_by_text, missed_shares
 from ocrlib.studies.intervals import median_interval
 from ocrlib.studies.open_questions import train_variant
 from ocrlib.studies.records import records_frame
@@ -47,21 +49,25 @@ def test_every_question_has_an_answer_and_a_place_that_is_there():
 
 def test_six_steps_are_too_few(reported, variants):
     (six,) = variants.query("network == 'six steps' and width == 100").itertuples()
+    (whole,) = runs("reproduction", run_recipe).query("recipe == 'crnn' and width == 100").cer
     nineteen = reported["crnn"].cer
     assert (six.unreadable, six.images, len(nineteen)) == (6, 250, 5)
-    said = f"CER {six.cer:.4f}; with 19 (five runs at width 80) {min(nineteen):.4f} to {max(nineteen):.4f}. Six of 250"
+    said = f"Six steps (one run at width 100): CER {six.cer:.4f}; 24 steps (one run at that width) {whole:.4f}"
+    said += f"; 19 (five at width 80) {min(nineteen):.4f} to {max(nineteen):.4f}. Six of 250"
     assert said in ANSWERS["2"]
 
 
-def test_the_original_network(variants):
+def test_the_original_network(variants, reported):
     (cer,) = variants.query("network == 'original' and scale == 1").cer
-    assert f"{parameter_count(OriginalCRNN()):,}. Its CER is {cer:.4f} (one run)" in ANSWERS["4"]
+    assert f"{parameter_count(OriginalCRNN()):,}. Its CER is {cer:.4f} in one run" in ANSWERS["4"]
+    ours = reported["crnn"].cer
+    assert len(ours) == 5 and f"ours {min(ours):.4f} to {max(ours):.4f} in five" in ANSWERS["4"]
 
 
 def test_where_trained_networks_look():
     beside = {}
     for layers, found in runs("receptive_fields").groupby("layers"):
-        assert len(found) == 5
+        assert len(found) == 5 and "(five seeds)" in ANSWERS["5"]
         beside[layers] = np.abs(np.subtract(found.looks_at.tolist(), found.symbols_at.tolist())).mean()
     assert f"{beside['pools']:.1f} pixels beside its symbol on average (with strides {beside['strides']:.1f})" in ANSWERS["5"]
 
@@ -75,25 +81,46 @@ def test_what_goes_wrong_with_ten_steps(reported):
     m, every = wrong["m"] / symbols["m"] / len(found), wrong.total() / symbols.total() / len(found)
     said = f"one symbol is missed in {beside:.1%} of such pairs; of all other symbols {elsewhere:.1%} are missed"
     assert said.replace("%", " %") in ANSWERS["6"]
+    assert len(found) == 10 and "(ten seeds)" in ANSWERS["6"]
     assert f"`m` is wrong in {m:.1%} of its places, all symbols in {every:.1%}".replace("%", " %") in ANSWERS["6"]
 
 
 def test_what_helps_a_network_with_ten_steps(reported):
     found = {name: cers.tolist() for name, cers in runs("remedies").groupby("remedy").cer}
     plain = reported["modified_crnn"].cer.tolist()
-    assert {len(values) for values in found.values()} == {2}
+    assert {len(values) for values in found.values()} == {2} and "two seeds each" in ANSWERS["7"]
 
     def both(values):
         return f"{values[0]:.4f} and {values[1]:.4f}"
 
     steps, augmented = both(found["15 steps"]), both(found["80 epochs, augmentation"])
     assert f"15 steps {steps}, augmentation with 80 epochs {augmented}, as reported {both(plain)}." in ANSWERS["7"]
-    assert "Evened out by resampling it is worse" in ANSWERS["7"]
+    assert "Resampling is worse" in ANSWERS["7"]
     assert min(found["half with neighbours"] + found["even symbols"]) > max(found["drawn evenly"]) > max(plain)
 
 
 def test_wrong_labels_are_those_of_the_package():
     assert ANSWERS["9"].startswith("At least four of 1,070:") and len(corrections()) == 4
+
+
+def test_a_gpu_repeats_its_bits():
+    twice = runs("gpu").query("trained == 'twice'")
+    assert set(twice.recipe) == set(EXPERIMENTS) and len(twice) == len(EXPERIMENTS) and twice.same_losses.all()
+    assert twice.same_weights.all() and "two trainings were equal, once for each recipe" in ANSWERS["10"]
+
+
+def test_what_one_step_a_symbol_costs():
+    recorded = read_records(ROOT / "notebooks" / "records" / "ctc_vs_ce.jsonl")
+    trials = [(replace(Trial(**run.arguments), curve=False), run.figures["mistakes"]) for run in recorded]
+    edits = {}
+    for head in ("ctc", "pooled", "strided", "attention"):
+        found = [(texts_tested("fast", t.seed), mistakes) for t, mistakes in trials if t == Trial(head=head, seed=t.seed)]
+        assert [len(tested) for tested, _ in found] == [250] * 10
+        edits[head] = [sum(sum(edits_by_text(mistakes, tested, how)) for tested, mistakes in found) for how in (False, True)]
+    assert edits["attention"] == min(edits[head] for head in ("pooled", "strided", "attention")), "the best head"
+    (ctc, ctc_corrected), (ce, ce_corrected) = edits["ctc"], edits["attention"]
+    said = f"ten runs (12,500 characters in all) make {ce} edits, CTC {ctc}; as corrected {ce_corrected} and {ctc_corrected}."
+    assert said in ANSWERS["12"]
 
 
 def test_the_smallest_network_that_reads_as_well(reported, variants):
@@ -103,4 +130,5 @@ def test_the_smallest_network_that_reads_as_well(reported, variants):
     assert f"{sized.parameters.iloc[0]:,} parameters" in ANSWERS["11"]
     crnn = f"the CRNN with {parameter_count(CRNN()):,} one of {whole:.4f} (five seeds each)"
     assert f"has a median CER of {median:.4f}, {crnn}" in ANSWERS["11"] and len(reported["crnn"]) == 5
+    assert "one run a size" in ANSWERS["11"] and set(variants.query("network == 'crnn'").groupby("scale").size()) == {1}
     assert variants.query("network == 'crnn' and scale == 0.25").cer.min() > reported["crnn"].cer.max()

@@ -30,7 +30,7 @@ LINES = {
     "curves": ("d872d9590f9a4394", 1),  # begun since then, and going on
     "curves_smoke": ("39251dabafc69dc1", 1),
     "peers": ("b773eb9eb1ebacf3", 6),
-    "gpu": ("cb4441cb9635dc5e", 24),  # no study: measured outside the project, at that commit
+    "gpu": ("2e43db4f82b2c0ab", 24),  # no study: measured outside the project, at that commit
     "real_alone": ("213dbdf564a6edf7", 5),
     "real_alone_smoke": ("2982c89d86c4c47c", 1),
 }

@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from committed import ROOT
+from committed import ROOT, read_committed
 
 from ocrlib import EXPERIMENTS, load_captchas, read_records, run_recipe, split
+from ocrlib.data.published import published
 from ocrlib.studies.reproduction import CURVE_JOBS, SMOKE_JOB, follow, jobs, texts_tested
 
 
@@ -60,3 +61,23 @@ def test_what_was_misread_was_tested():
         tested = texts_tested(record.arguments["recipe"], record.arguments["split_seed"])
         assert len(tested) == record.figures["images"]
         assert {true for _, true in record.figures["mistakes"]} <= set(tested)
+
+
+def test_what_notebook_08_says_of_a_gpu_is_recorded():
+    gpu = read_records(ROOT / "notebooks" / "records" / "gpu.jsonl")
+    twice = {run.arguments["recipe"]: run.figures for run in gpu if "trained" in run.arguments}
+    assert all(run["same_losses"] and run["same_weights"] for run in twice.values()) and set(twice) == set(EXPERIMENTS)
+    differ = {recipe for recipe, run in twice.items() if not run["same_without_determinism"]}
+    bad = {tf32: [run.figures["edits"] > 150 for run in gpu if run.arguments.get("tf32") == tf32] for tf32 in (True, False)}
+    assert (differ, sum(bad[True]), sum(bad[False])) == ({"crnn", "modified_crnn"}, 0, 2)
+    said = " ".join(cell.source for cell in read_committed("08_reproduction.ipynb").cells if cell.cell_type == "markdown")
+    assert "with all four recipes (one comparison each)" in said and "two of the three CTC recipes differed" in said
+    assert len(bad[True]) == len(bad[False]) == 6 and "Without TF32 two of six seeds ended badly, with it none" in said
+    assert all("at commit" in run.figures["source"] for run in gpu), "each says where it came from"
+
+
+def test_no_split_has_test_images_that_the_fast_recipe_had_not_seen():
+    tuned_on = set(published()) - set(texts_tested("fast"))
+    assert len(tuned_on) == 820
+    among = [len(tuned_on & set(texts_tested("fast", split_seed))) for split_seed in range(10)]
+    assert min(among) > 125, "most of 250: so notebook 08 says that no image of the comparison is new to the recipe"

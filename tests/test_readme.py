@@ -61,7 +61,12 @@ def test_the_comparison_of_the_losses_is_that_of_the_recorded_runs():
     medians = {head: median_interval(cers) for head, cers in runs.groupby("head").cer}
     best = min((medians[head] for head in HEADS if head != "ctc"), key=lambda found: found.median)
     assert medians["ctc"].count == best.count == 10
-    assert f"median CER {medians['ctc']} against {best} for the best of three" in " ".join(README.split())
+    said = " ".join(README.split())
+    assert f"median CER {medians['ctc']} against {best} for the best of three" in said
+    edits = re.findall(r"(\d+) edits of 12,500 symbols; (\d+) with corrected", printed("07_ctc_vs_ce"))
+    (ctc, ctc_corrected), (ce, ce_corrected) = edits
+    assert f"{ctc} edits with CTC and {ce} with cross-entropy in 12,500 symbols" in said
+    assert f"with four labels corrected, {ctc_corrected} and {ce_corrected}." in said
 
 
 @pytest.mark.parametrize("key", NOTEBOOKS)

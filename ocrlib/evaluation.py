@@ -268,11 +268,6 @@ def as_tensor(images: Readable | Iterable[Readable] | Captchas | Tensor, width: 
     return as_pixels(images, width, **options)[0]
 
 
-def moving_average(values: Sequence[float], window: int) -> np.ndarray:
-    """The mean of each ``window`` values in a row, ``(len(values) - window + 1,)``."""
-    return np.convolve(values, np.full(window, 1 / window), mode="valid")
-
-
 def centred_mean(values: Sequence[float], window: int) -> np.ndarray:
     """The mean around each value, ``(len(values),)``: of as many values before it as after it, ``window`` (odd) in all.
 

@@ -64,8 +64,8 @@ class Objective:
         if isinstance(model, Network):
             if isinstance(head := getattr(model, "head", None), torch.nn.Linear):
                 self.check_classes(head.out_features, type(model).__name__)
-            meant = f" {type(model).__name__} was made for {model.objective}, not for {type(self).__name__}."
-            meant = "" if isinstance(self, OBJECTIVES.get(model.objective, Objective)) else meant
+            fits = isinstance(self, OBJECTIVES.get(model.objective, Objective))
+            meant = "" if fits else f" {type(model).__name__} was made for {model.objective}, not for {type(self).__name__}."
             if misfit := self.misfit(model, width, texts, widths):
                 raise ValueError(misfit + meant)
             if meant and isinstance(self, CTC):  # cross-entropy needs nothing else of a network than its number of steps

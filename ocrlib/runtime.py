@@ -117,14 +117,16 @@ class _OneLine:
 def progress(iterable: Iterable | None = None, quiet: bool = False, **options: object) -> tqdm:
     """A progress bar of tqdm, with its options: on stderr, and in a notebook as an output that is no stream.
 
-    ``quiet`` is for what a cell does among other things: the bar is shown in a notebook only, begins after five seconds, and
-    leaves nothing behind.
+    ``quiet`` is for what a cell does among other things: only a notebook shows the bar, after five seconds, and it leaves
+    nothing behind. Under the smoke budget, where nothing takes long, there is none.
     """
     from tqdm import tqdm  # here: a machine that only trains may be without it
 
     shown = in_ipython()
     usual = {"file": _OneLine(QUIET_SECONDS if quiet else 0.0) if shown else None, "ncols": 90, "mininterval": 1.0}
-    return tqdm(iterable, **{**usual, **({"leave": False, "disable": not shown} if quiet else {}), **options})
+    if quiet:
+        usual |= {"leave": False, "disable": not shown or pick_budget().name == "smoke"}
+    return tqdm(iterable, **(usual | options))
 
 
 def versions() -> dict[str, str]:

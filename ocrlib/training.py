@@ -108,9 +108,8 @@ def fit(
         from ocrlib.plots import LivePlot  # here, because matplotlib takes long to import
 
         plot = LivePlot(objective.name, name, first)
-    bar = None
-    if live and in_ipython():  # elsewhere the live plot prints a line an epoch
-        bar = progress(total=last, initial=loop.history.epochs, desc=name, unit="epoch")
+    shown = {"total": last, "initial": loop.history.epochs, "desc": name, "unit": "epoch"}
+    bar = progress(quiet=not live, **shown) if in_ipython() else None  # elsewhere the live plot prints a line an epoch
     model.train()
     threads = torch.get_num_threads()
     if "OMP_NUM_THREADS" not in os.environ:
@@ -129,6 +128,8 @@ def fit(
                         if bar is not None:
                             bar.set_postfix_str(f"test loss {loop.history.test_loss[-1]:.4f}", refresh=False)
                             bar.update(loop.history.epochs - bar.n)
+                    elif bar is not None:
+                        bar.refresh()  # its seconds go on in a long epoch
                     if plot:
                         plot.update(loop.history)
                     now = interrupt.requested or loop.history.epochs == last or loop.waited >= impatient

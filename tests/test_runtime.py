@@ -122,6 +122,14 @@ def test_a_quiet_bar_begins_after_five_seconds_and_leaves_nothing(kernel):
     assert kernel.states == [{"text/plain": "1 of 2"}, {}]
 
 
+def test_under_the_smoke_budget_there_is_no_quiet_bar(kernel, monkeypatch):
+    monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
+    with runtime.progress(quiet=True, **SHORT) as bar:
+        kernel.now += 6
+        bar.update()
+    assert kernel.states == []
+
+
 def test_in_a_terminal_there_is_no_quiet_bar(capsys):
     assert [*runtime.progress("ab", quiet=True)] == ["a", "b"] and capsys.readouterr() == ("", "")
 

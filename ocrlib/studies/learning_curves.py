@@ -1,13 +1,18 @@
 """Thresholds of a learning curve: the steps to the end of its plateau and to a CER, in runs recorded with ``curve=True``."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from ocrlib.evaluation import moving_average
 from ocrlib.studies.records import Record
 
 WINDOW = 10  # steps over which a training loss is averaged
+
+
+def moving_average(values: Sequence[float], window: int) -> np.ndarray:
+    """The mean of each ``window`` values in a row, ``(len(values) - window + 1,)``."""
+    return np.convolve(values, np.full(window, 1 / window), mode="valid")
 
 
 def plateau(record: Record, floor: float) -> float:

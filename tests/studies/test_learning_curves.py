@@ -5,8 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ocrlib.evaluation import moving_average
-from ocrlib.studies.learning_curves import WINDOW, plateau, steps_to
+from ocrlib.studies.learning_curves import WINDOW, moving_average, plateau, steps_to
 
 
 def record(**figures):

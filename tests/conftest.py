@@ -32,6 +32,15 @@ def pytest_runtest_call():
     _skip_without_package((yield))
 
 
+# A file's tests run in one process. The longest ones go first: left to the end, one of them would keep a process busy alone.
+LONGEST = ["test_kills", "test_processor", "test_docs", "test_bench", "test_recording", "test_gpu_check", "test_without_extras"]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in LONGEST)  # keeps the order within each
+
+
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch, tmp_path_factory):
     """Each test starts with an empty cache, the full budget, no OCRLIB_DATA and no network; it sets what it needs itself."""

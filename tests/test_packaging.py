@@ -298,7 +298,7 @@ def test_the_oldest_versions_are_the_floors_in_pyproject(monkeypatch, tmp_path) 
     assert tasks.TASKS["test-oldest"]() is False
     constraints = tmp_path / "build" / "oldest.txt"
     folder = {"folder": "build/oldest", "options": ["--constraint", constraints]}
-    assert calls == [folder, (tmp_path / "build" / "oldest" / tasks.IN_VENV, *tasks.PYTEST)]
+    assert calls == [folder, (tmp_path / "build" / "oldest" / tasks.IN_VENV, *tasks.PACKAGE)]
     held = dict(line.split("==") for line in constraints.read_text(encoding="utf-8").splitlines())
     assert held == {name: floor for name, (floor, _) in dependencies_of_pyproject().items()}
     assert held["torch"] == "2.7"

@@ -29,9 +29,10 @@ PYTHON = ROOT / ".venv" / IN_VENV
 ALL = "notebooks,test,docs"  # extras
 OLDEST = (3, 10)
 PYTEST = ["-m", "pytest", "-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile"]  # each process holds torch: at most four
+PACKAGE = [*PYTEST, "--no-loadscope-reorder"]  # the order of files is that of tests/conftest.py
 STEPS = {
     "ruff": ["-m", "ruff", "check", "."],
-    "the package (pytest)": PYTEST,
+    "the package (pytest)": PACKAGE,
     "the notebooks, smoke budget, generated images": "-m pytest -s tests/series -k generated".split(),
     "the notebooks, executed twice, same figures": "-m pytest -s tests/series -k twice".split(),
 }
@@ -92,7 +93,7 @@ def test_oldest():
     constraints.parent.mkdir(exist_ok=True)
     constraints.write_text("".join(f"{name}=={floor}\n" for name, floor in floors))
     install(folder="build/oldest", options=["--constraint", constraints])
-    return call(ROOT / "build" / "oldest" / IN_VENV, *PYTEST) != 0
+    return call(ROOT / "build" / "oldest" / IN_VENV, *PACKAGE) != 0
 
 
 def lab():

@@ -62,8 +62,7 @@ def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
     Raises ``OSError`` that names the path and the cure when the file can't be written, and ``ValueError`` for a thing of another
     type, which `load_checkpoint` would refuse.
     """
-    path = Path(path)
-    temporary = None
+    path, temporary = Path(path), None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")

@@ -195,14 +195,10 @@ def score(predicted: Sequence[str], captchas: Captchas) -> Report:
     if not characters:
         raise ValueError(f"There is no character error rate: all {len(captchas)} texts are empty.")
     return Report(
-        cer=float(np.float32(edits) / np.float32(characters)),
-        edits=edits,
-        characters=characters,
-        exact=1 - len(mistakes) / len(captchas),
-        images=len(captchas),
-        interval=binomial_interval(edits, characters),
-        mistakes=mistakes,
-    )
+        cer=float(np.float32(edits) / np.float32(characters)), edits=edits, characters=characters,
+        exact=1 - len(mistakes) / len(captchas), images=len(captchas),
+        interval=binomial_interval(edits, characters), mistakes=mistakes,
+    )  # fmt: skip
 
 
 def _edit_distances(predicted: list[str], true: list[str]) -> list[int]:

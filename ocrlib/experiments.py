@@ -189,15 +189,9 @@ class Trained(NamedTuple):
 
 
 def train_on(
-    recipe: Experiment,
-    train: Captchas,
-    test: Captchas,
-    seed: int,
-    live: bool = False,
-    checkpoint: str | Path | None = None,
-    alphabet: Alphabet | None = None,
-    after_step: Callable[[Network, Objective, int], object] | None = None,
-) -> Trained:
+    recipe: Experiment, train: Captchas, test: Captchas, seed: int, live: bool = False, checkpoint: str | Path | None = None,
+    alphabet: Alphabet | None = None, after_step: Callable[[Network, Objective, int], object] | None = None,
+) -> Trained:  # fmt: skip
     """Train a recipe on ``train``, whatever split that is of, with test losses on ``test``; nothing is chosen by them.
 
     The recipe's schedule runs over ``recipe.train`` images: for another number ``replace`` it first. Without an ``alphabet``

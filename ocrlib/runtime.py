@@ -8,9 +8,11 @@ import platform
 import random
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +26,7 @@ from ocrlib.processor import is_portable
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-QUIET_SECONDS = 5.0  # before a quiet bar begins: what is done by then needs none
+BOX = "white-space: pre-wrap; padding: 0.6em 1em; border-left: 4px solid #d9a441; background: rgba(217, 164, 65, 0.12)"
 
 
 def seed_everything(seed: int, deterministic: bool = True) -> None:
@@ -85,6 +87,15 @@ def in_ipython() -> bool:
     return shell is not None and not any(cls.__name__ == "TerminalInteractiveShell" for cls in type(shell).__mro__)
 
 
+def warn(message: str, stacklevel: int = 2) -> None:
+    """Warn; in a notebook by a box among the cell's outputs, since stderr is pink there and begins with a path."""
+    if not in_ipython():
+        return warnings.warn(message, stacklevel=stacklevel + 1)
+    from IPython.display import display
+
+    display({"text/plain": message, "text/html": f'<div style="{BOX}">{escape(message)}</div>'}, raw=True)
+
+
 class _OneLine:
     """The file that a bar is written to in a notebook: its latest state is one output, and nothing when the bar is cleared.
 
@@ -123,7 +134,7 @@ def progress(iterable: Iterable | None = None, quiet: bool = False, **options: o
     from tqdm import tqdm  # here: a machine that only trains may be without it
 
     shown = in_ipython()
-    usual = {"file": _OneLine(QUIET_SECONDS if quiet else 0.0) if shown else None, "ncols": 90, "mininterval": 1.0}
+    usual = {"file": _OneLine(5.0 if quiet else 0.0) if shown else None, "ncols": 90, "mininterval": 1.0}
     if quiet:
         usual |= {"leave": False, "disable": not shown or pick_budget().name == "smoke"}
     return tqdm(iterable, **(usual | options))
@@ -152,7 +163,8 @@ def describe_runtime(device: torch.device | None = None) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in versions().items())
     device = device or pick_device()
     how = ", portable arithmetic" if device.type == "cpu" and is_portable() else ""
-    return f"{packages}\ndevice {describe_device(device)}, {torch.get_num_threads()} threads{how}"
+    threads = torch.get_num_threads()
+    return f"{packages}\ndevice {describe_device(device)}, {threads} thread{'s' * (threads != 1)}{how}"
 
 
 def describe_device(device: torch.device) -> str:

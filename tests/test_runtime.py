@@ -79,7 +79,7 @@ def kernel(monkeypatch):
     """What a notebook shows, state by state, and a clock that only the test moves."""
     world = SimpleNamespace(now=100.0, states=[], displays=0)
 
-    def display(data, *, raw, display_id):
+    def display(data, *, raw, display_id=None):
         world.displays += 1
         world.states.append(data)
         return SimpleNamespace(update=lambda data, raw: world.states.append(data))
@@ -128,6 +128,21 @@ def test_under_the_smoke_budget_there_is_no_quiet_bar(kernel, monkeypatch):
         kernel.now += 6
         bar.update()
     assert kernel.states == []
+
+
+def test_a_warning_is_a_box_in_a_notebook(kernel, recwarn):
+    runtime.warn("a < b")
+    [shown] = kernel.states
+    assert shown["text/plain"] == "a < b" and shown["text/html"].endswith(">a &lt; b</div>") and not recwarn
+
+
+def test_a_warning_elsewhere_names_the_callers_line():
+    def caller():
+        runtime.warn("look here")
+
+    with pytest.warns(UserWarning, match="look here") as found:
+        caller()
+    assert found[0].filename == __file__
 
 
 def test_in_a_terminal_there_is_no_quiet_bar(capsys):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import warnings
 from pathlib import Path
 
 from PIL import Image
@@ -14,6 +13,7 @@ from ocrlib.data import download
 from ocrlib.data.folders import LabelledImages, read_folder
 from ocrlib.data.images import check_options
 from ocrlib.data.published import compare, correct, published
+from ocrlib.runtime import warn
 from ocrlib.synthetic.generator import SyntheticCaptchas
 
 _SEED = 0  # of the generator's images
@@ -55,7 +55,7 @@ def load_captchas(
         tried = "\n".join(f"- {reason}" for reason in reasons)
         if source == "real":
             raise FileNotFoundError(f"No real captchas were found:\n{tried}")
-        warnings.warn(
+        warn(
             f"NO REAL CAPTCHAS: {len(published()):,} images made by the generator are used instead. Figures will differ from "
             f"the reported ones. What was tried:\n{tried}",
             stacklevel=2,
@@ -63,7 +63,7 @@ def load_captchas(
         return _generated(width, height)
     comparison = compare(found.texts, found.hashes)
     for remark in [*found.remarks, *comparison.doubts]:
-        warnings.warn(remark, stacklevel=2)
+        warn(remark, stacklevel=2)
     texts, contents = found.texts, comparison.line
     if corrected:
         texts = correct(found.texts, found.hashes)

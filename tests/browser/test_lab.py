@@ -12,21 +12,19 @@ import sys
 import time
 
 import pytest
+import torch
 from PIL import Image
 
 from tasks import ROOT
 
 nbformat = pytest.importorskip("nbformat", reason="needs nbformat: pip install nbformat")
 pytest.importorskip("pytest_playwright", reason="pytest-playwright is missing: `make browser-test` installs it.")
-CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="neither Chromium nor Chrome is here: sudo apt install chromium")
-FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
 VARIABLES = {"OCRLIB_BUDGET": "smoke", "OCRLIB_DOWNLOAD": "0", "OCRLIB_RUNS": "", "JUPYTER_PREFER_ENV_PATH": "1"}
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of view stay in the page
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},  # nothing pops up over the page
 }
-ERROR = "[data-mime-type='application/vnd.jupyter.error']"
+ERROR = "[data-mime-type='application/vnd.jupyter.stderr']"  # JupyterLab draws an error as it draws stderr, on a pink ground
 LAST_PROMPT = "[...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].at(-1).textContent"
 END = f'document.querySelector("{ERROR}") || /\\d/.test({LAST_PROMPT})'
 # Each picture that a cell shows while it runs: its place in the notebook, and the picture.
@@ -37,11 +35,6 @@ WATCH = """() => {
             cell.querySelectorAll('.jp-OutputArea img').forEach(image => (window.seen[place] ??= new Set()).add(image.src));
     }), 50);
 }"""
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args():
-    return {"executable_path": CHROMIUM, "args": [*FLAGS.split(), "--disable-sync"]}
 
 
 @pytest.fixture(scope="module")
@@ -82,15 +75,24 @@ def lab(folder):
     server.wait(timeout=60)
 
 
-def run_all(page, address, width=1400, height=3000):
-    """Open a notebook, run all its cells, and wait until widgets are drawn."""
+def start(page, address, width=1400, height=3000):
+    """Open a notebook, and begin to run all its cells."""
     page.set_viewport_size({"width": width, "height": height})
     page.goto(address, timeout=120_000)
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=120_000)
     page.wait_for_function("document.querySelector('.jp-Toolbar-kernelName')?.textContent.startsWith('Python')", timeout=120_000)
     page.evaluate(WATCH)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_text("Run All Cells", exact=True).click()
+    choose(page, "Run", "Run All Cells")
+
+
+def choose(page, menu, entry):
+    page.get_by_role("menuitem", name=menu, exact=True).click()
+    page.get_by_text(entry, exact=True).click()
+
+
+def run_all(page, address, **size):
+    """Open a notebook, run all its cells, and wait until widgets are drawn."""
+    start(page, address, **size)
     # Cells run one after another, and none after an error: the end is an error, or a number at the last one.
     page.wait_for_function(END, timeout=600_000)
     page.wait_for_timeout(3000)  # widgets are drawn after the kernel has answered
@@ -116,7 +118,7 @@ def test_a_notebook_runs_to_its_end(name, live_plots, widgets, folder, lab, page
 
 
 def test_a_text_and_a_file_are_read_in_00_without_scrolling(folder, lab, page, tmp_path):
-    run_all(page, lab.format("00_start_here"), 1280, 720)
+    run_all(page, lab.format("00_start_here"), width=1280, height=720)
     typed, uploaded = (
         page.locator(".jp-CodeCell", has_text=name).last for name in ("type_and_read(model)", "upload_and_read(model)")
     )
@@ -142,3 +144,33 @@ def test_a_text_and_a_file_are_read_in_00_without_scrolling(folder, lab, page, t
         uploaded.get_by_role("button", name="choose an image file").click()
     chooser.value.set_files(tmp_path / "my picture.png")
     said(uploaded, "my picture.png: 400 x 300 pixels, with margins added", "chosen")
+
+
+def test_the_stop_button_in_the_middle_of_02_loses_nothing(folder, lab, page):
+    def trained():
+        """The checkpoints at the end of both trainings."""
+        [runs] = (folder / "runs").iterdir()
+        states = [torch.load(runs / name, weights_only=True) for name in ("crnn_first.pt", "crnn_then.pt")]
+        shutil.rmtree(folder / "runs")
+        return states
+
+    address, training = lab.format("02_crnn"), page.locator(".jp-CodeCell", has_text="after_step=keep_readings").last
+    run_all(page, address)
+    assert page.locator(ERROR).all_inner_texts() == []
+    undisturbed = trained()
+    start(page, address)
+    training.locator(".jp-InputPrompt", has_text="*").wait_for(timeout=600_000)
+    page.wait_for_function("Object.values(window.seen).at(-1)?.size > 1", timeout=600_000)  # its plot has moved
+    choose(page, "Kernel", "Interrupt Kernel")
+    page.wait_for_selector(ERROR, timeout=60_000)
+    page.screenshot(path=picture_of("02_stopped"))
+    [said] = page.locator(ERROR).all_inner_texts()
+    assert said.startswith("Stopped after ") and said.endswith(": run the same cell again to go on from here.")
+    assert training.locator(ERROR).count() == 1
+    training.locator(".jp-InputArea-editor").click()
+    choose(page, "Run", "Run Selected Cell and All Below")
+    page.wait_for_function(END, timeout=600_000)
+    assert page.locator(ERROR).count() == 0 and "Going on from" in training.inner_text()
+    for before, now in zip(undisturbed, trained()):
+        assert all(before["history"][name] == now["history"][name] for name in ("train_loss", "test_loss"))
+        assert all(torch.equal(weights, now["model"][name]) for name, weights in before["model"].items())

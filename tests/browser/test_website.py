@@ -2,7 +2,6 @@
 
 import base64
 import io
-import shutil
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -19,8 +18,6 @@ from ocrlib.synthetic.generator import SyntheticCaptchas
 
 pytest.importorskip("pytest_playwright", reason="pytest-playwright is missing: `make browser-test` installs it.")
 pytest.importorskip("myst_nb", reason="Sphinx is not installed: pip install -e '.[docs]'")
-CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="neither Chromium nor Chrome is here: sudo apt install chromium")
 READ = """async (pngs) => {
     const found = [];
     for (const png of pngs) {
@@ -37,11 +34,6 @@ WIDE = """() => {
         .filter((box) => box.scrollWidth > box.clientWidth + 1)
         .map((box) => `${box.tagName} ${box.scrollWidth} > ${box.clientWidth}: ${box.textContent.trim().slice(0, 60)}`);
 }"""
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args():
-    return {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu", "--no-first-run"]}
 
 
 @pytest.fixture(scope="module")

@@ -195,9 +195,8 @@ def score(predicted: Sequence[str], captchas: Captchas) -> Report:
     if not characters:
         raise ValueError(f"There is no character error rate: all {len(captchas)} texts are empty.")
     return Report(
-        cer=float(np.float32(edits) / np.float32(characters)), edits=edits, characters=characters,
-        exact=1 - len(mistakes) / len(captchas), images=len(captchas),
-        interval=binomial_interval(edits, characters), mistakes=mistakes,
+        cer=float(np.float32(edits) / np.float32(characters)), edits=edits, characters=characters, mistakes=mistakes,
+        exact=1 - len(mistakes) / len(captchas), images=len(captchas), interval=binomial_interval(edits, characters),
     )  # fmt: skip
 
 

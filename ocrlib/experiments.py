@@ -89,14 +89,9 @@ class Experiment:
 
     def fit_options(self, optimizer: Optimizer, device: torch.device) -> dict[str, Any]:
         """What `fit` is to be told beside network, objective, data, optimizer and epochs; the same for each call of it."""
-        return {
-            "batch_size": self.batch_size,
-            "clip_norm": self.clip_norm,
-            "scheduler": self.make_scheduler(optimizer),
-            "augment": self.augment,
-            "autocast": fast_dtype(device) if self.autocast else None,
-            "title": self.title,
-        }
+        steps = {"batch_size": self.batch_size, "clip_norm": self.clip_norm, "scheduler": self.make_scheduler(optimizer)}
+        autocast = fast_dtype(device) if self.autocast else None
+        return {**steps, "augment": self.augment, "autocast": autocast, "title": self.title}
 
     def within(self, budget: Budget, images: int) -> Experiment:
         """The same recipe shrunk to a budget and to a data set of ``images`` images; itself under the full budget.
@@ -143,13 +138,9 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 
 def run(
-    experiment: str | Experiment,
-    seed: int = REPORTED_SEED,
-    split_seed: int = REPORTED_SPLIT,
-    captchas: Captchas | None = None,
-    live: bool = False,
-    checkpoint: str | Path | None = None,
-) -> Report:
+    experiment: str | Experiment, seed: int = REPORTED_SEED, split_seed: int = REPORTED_SPLIT,
+    captchas: Captchas | None = None, live: bool = False, checkpoint: str | Path | None = None,
+) -> Report:  # fmt: skip
     """Take a recipe from start to end: load, split, train, evaluate, under the budget in force.
 
     ``experiment`` is a key of `EXPERIMENTS` or an `Experiment`; ``captchas`` are loaded at its width unless given. The
@@ -204,13 +195,11 @@ def train_on(
     model = recipe.make_model(alphabet).to(device)
     optimizer = recipe.make_optimizer(model)
     options = recipe.fit_options(optimizer, device)
-    options["after_step"] = after_step and (lambda step: after_step(model, objective, step))
+    watch = after_step and (lambda step: after_step(model, objective, step))
+    options |= {"live": live, "raise_when_stopped": True, "after_step": watch}
     history = History()
     for epochs, options["checkpoint"] in zip(recipe.epochs, checkpoint_files(recipe, checkpoint)):
-        history = fit(
-            model, objective, train, test, optimizer,
-            epochs=epochs, history=history, live=live, raise_when_stopped=True, **options,
-        )  # fmt: skip
+        history = fit(model, objective, train, test, optimizer, epochs=epochs, history=history, **options)
     return Trained(model, objective, history)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 
 from ocrlib.ctc.recursion import ctc_losses
 from ocrlib.networks import Network, input_lengths
-from ocrlib.runtime import warn
+from ocrlib.runtime import Remark
 from ocrlib.texts import Alphabet, ctc_min_steps
 
 CUDNN_LONGEST = 255  # symbols of a text in cuDNN's CTC loss
@@ -69,7 +70,7 @@ class Objective:
             if misfit := self.misfit(model, width, texts, widths):
                 raise ValueError(misfit + meant)
             if meant and isinstance(self, CTC):  # cross-entropy needs nothing else of a network than its number of steps
-                warn(f"Training with CTC.{meant}", stacklevel=3)
+                warnings.warn(f"Training with CTC.{meant}", Remark, stacklevel=3)
 
     def check_classes(self, classes: int, whose: str) -> None:
         """Raises ``ValueError`` unless there are as many classes as the alphabet has, the blank included."""

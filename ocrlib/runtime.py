@@ -87,13 +87,19 @@ def in_ipython() -> bool:
     return shell is not None and not any(cls.__name__ == "TerminalInteractiveShell" for cls in type(shell).__mro__)
 
 
-def warn(message: str, stacklevel: int = 2) -> None:
-    """Warn; in a notebook by a box among the cell's outputs, since stderr is pink there and begins with a path."""
-    if not in_ipython():
-        return warnings.warn(message, stacklevel=stacklevel + 1)
+class Remark(UserWarning):
+    """A warning of this library's. In a notebook it is a box among the outputs: stderr is pink there, and begins with a path."""
+
+
+def _show(message: Warning, category: type[Warning], *place: object) -> None:
+    if not (issubclass(category, Remark) and in_ipython()):
+        return _python_shows(message, category, *place)
     from IPython.display import display
 
-    display({"text/plain": message, "text/html": f'<div style="{BOX}">{escape(message)}</div>'}, raw=True)
+    display({"text/plain": str(message), "text/html": f'<div style="{BOX}">{escape(str(message))}</div>'}, raw=True)
+
+
+_python_shows, warnings.showwarning = warnings.showwarning, _show
 
 
 class _OneLine:

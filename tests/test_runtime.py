@@ -1,4 +1,6 @@
 import random
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -130,19 +132,19 @@ def test_under_the_smoke_budget_there_is_no_quiet_bar(kernel, monkeypatch):
     assert kernel.states == []
 
 
-def test_a_warning_is_a_box_in_a_notebook(kernel, recwarn):
-    runtime.warn("a < b")
+def test_a_remark_is_a_box_in_a_notebook_and_other_warnings_are_not(kernel, capsys):
+    remark = runtime.Remark("a < b")
+    runtime._show(remark, runtime.Remark, "cell.py", 1)
     [shown] = kernel.states
-    assert shown["text/plain"] == "a < b" and shown["text/html"].endswith(">a &lt; b</div>") and not recwarn
+    assert shown["text/plain"] == "a < b" and shown["text/html"].endswith(">a &lt; b</div>") and capsys.readouterr().err == ""
+    runtime._show(UserWarning("of another library"), UserWarning, "cell.py", 1)
+    assert len(kernel.states) == 1 and "cell.py:1: UserWarning: of another library" in capsys.readouterr().err
 
 
-def test_a_warning_elsewhere_names_the_callers_line():
-    def caller():
-        runtime.warn("look here")
-
-    with pytest.warns(UserWarning, match="look here") as found:
-        caller()
-    assert found[0].filename == __file__
+def test_python_shows_warnings_by_it():
+    code = "import warnings, ocrlib.runtime as r; assert warnings.showwarning is r._show; warnings.warn('look', r.Remark)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Remark: look" in done.stderr
 
 
 def test_in_a_terminal_there_is_no_quiet_bar(capsys):

@@ -9,7 +9,7 @@
   gpu-check     on a GPU, without a network: same bits, resuming, graphs, times; records in build/gpu, nine minutes at most
   test          run everything that can fail: ruff, pytest, the notebooks on generated images, and twice on real ones
   test-oldest   run pytest in build/oldest, with the lowest version of each dependency that pyproject.toml allows
-  browser-test  run three notebooks in JupyterLab and look at the website, in a browser without a window
+  browser-test  run four notebooks in JupyterLab and look at the website, in a browser without a window
   dist          make a wheel and an sdist in dist/: ocrlib without the notebooks
   clean         remove .venv, build/, site/ and caches (data/, notebooks/ and its runs/ stay)
 """

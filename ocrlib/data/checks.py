@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from numbers import Integral
 
@@ -12,7 +13,7 @@ from torch.utils.data import Subset
 
 from ocrlib.captchas import Captchas
 from ocrlib.objectives import Objective
-from ocrlib.runtime import warn
+from ocrlib.runtime import Remark
 
 Epochs = Captchas | Callable[[int], Captchas]  # the images of every epoch, or a function of the epoch's number, from 0
 
@@ -76,7 +77,7 @@ def check_validation(validation: Captchas, train: Epochs, test: Epochs) -> None:
             )
         if shared:
             what = f"{shared} of the {len(validation)} validation images are {name} images too"
-            warn(f"{what}: draw them apart.", stacklevel=4)
+            warnings.warn(f"{what}: draw them apart.", Remark, stacklevel=4)
 
 
 def check_optimizer(model: nn.Module, optimizer: Optimizer, scheduler: LRScheduler | None) -> None:
@@ -93,7 +94,7 @@ def check_optimizer(model: nn.Module, optimizer: Optimizer, scheduler: LRSchedul
         raise ValueError(f"No weight of this {name} can be trained: all are frozen. Set requires_grad = True on some of them.")
     if len(shared) < len(given):
         lost = f"{len(given) - len(shared)} of the optimizer's {len(given)} tensors are not this {name}'s and will not change"
-        warn(f"{lost}. Was a layer replaced after the optimizer was made? Then make it anew.", stacklevel=3)
+        warnings.warn(f"{lost}. Was a layer replaced after the optimizer was made? Then make it anew.", Remark, stacklevel=3)
     if getattr(scheduler, "optimizer", optimizer) is not optimizer:
         raise ValueError("The scheduler changes the learning rate of another optimizer: make it anew with this one.")
 

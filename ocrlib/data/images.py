@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import threading
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -23,7 +24,7 @@ from ocrlib.captchas import Captchas, to_tensor
 from ocrlib.data.checks import as_captchas
 from ocrlib.data.pixels import FITS, POLARITIES, fit_pixels, grey_of_floats, to_standard_mode, with_polarity
 from ocrlib.networks import HEIGHT
-from ocrlib.runtime import warn
+from ocrlib.runtime import Remark
 from ocrlib.texts import first_few
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -150,7 +151,7 @@ def as_pixels(
         return images, [(shown, (shown, HEIGHT)) for shown in widths]
     pictures, remarks = read_images(images, width, HEIGHT, **options)
     for remark in remarks:
-        warn(remark, stacklevel=3)
+        warnings.warn(remark, Remark, stacklevel=3)
     found = [picture.pixels for picture in pictures]
     pixels = to_tensor(found) if found else torch.empty(0, 1, HEIGHT, width, dtype=torch.uint8)
     return pixels, [(picture.shown, picture.size) for picture in pictures]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import warnings
 from pathlib import Path
 
 from PIL import Image
@@ -13,7 +14,7 @@ from ocrlib.data import download
 from ocrlib.data.folders import LabelledImages, read_folder
 from ocrlib.data.images import check_options
 from ocrlib.data.published import compare, correct, published
-from ocrlib.runtime import warn
+from ocrlib.runtime import Remark
 from ocrlib.synthetic.generator import SyntheticCaptchas
 
 _SEED = 0  # of the generator's images
@@ -55,15 +56,15 @@ def load_captchas(
         tried = "\n".join(f"- {reason}" for reason in reasons)
         if source == "real":
             raise FileNotFoundError(f"No real captchas were found:\n{tried}")
-        warn(
+        warnings.warn(
             f"NO REAL CAPTCHAS: {len(published()):,} images made by the generator are used instead. Figures will differ from "
             f"the reported ones. What was tried:\n{tried}",
-            stacklevel=2,
-        )
+            Remark, stacklevel=2,
+        )  # fmt: skip
         return _generated(width, height)
     comparison = compare(found.texts, found.hashes)
     for remark in [*found.remarks, *comparison.doubts]:
-        warn(remark, stacklevel=2)
+        warnings.warn(remark, Remark, stacklevel=2)
     texts, contents = found.texts, comparison.line
     if corrected:
         texts = correct(found.texts, found.hashes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from ocrlib.data.pixels import FAINT, has_wide_margins, ink_side
 from ocrlib.data.symbols import name_of, symbol_remarks
 from ocrlib.networks import HEIGHT, Network
 from ocrlib.objectives import objective_of
-from ocrlib.runtime import warn
+from ocrlib.runtime import Remark
 from ocrlib.texts import Alphabet, first_few, nfc
 
 RARE = 10  # a symbol that occurs less often will hardly be learnt
@@ -64,7 +65,7 @@ def load_folder(
     pictures = read_files(folder, files, faults, width, height, fit=fit, polarity=polarity, frame=frame)
     names, texts = list(files), [texts[name] for name in files]
     for remark in [*remarks, *remarks_on(names, pictures), *symbol_remarks(texts, names, known)]:
-        warn(remark, stacklevel=2)
+        warnings.warn(remark, Remark, stacklevel=2)
     widths = torch.tensor([picture.shown for picture in pictures]) if fit == "pad" else None
     images = to_tensor([picture.pixels for picture in pictures])
     return Captchas(images, texts, names, "own", f"{len(files):,} images of your own", widths)

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from ocrlib.ctc.alignments import collapse, gradient, list_paths, log_likelihood, soft_alignment
 from ocrlib.ctc.plots import plot_classes, plot_lattice
-from ocrlib.demo.widgets import live_figure
+from ocrlib.demo.widgets import Pictured, live_figure
 from ocrlib.plots import Figure
 from ocrlib.runtime import extra
 from ocrlib.texts import Alphabet, ctc_min_steps
 
 with extra("notebooks"):
-    from ipywidgets import FloatSlider, HBox, IntSlider, Text, ToggleButtons, VBox
+    from ipywidgets import FloatSlider, HBox, IntSlider, Text, ToggleButtons
 
 VIEWS = ("alpha", "beta", "posterior", "gradient")
 MOST_STEPS, MOST_SYMBOLS = 10, 5  # with more of them the numbers in the figure are too small to read
@@ -43,11 +43,10 @@ def draw_lattice(text: str, steps: int, blank: float, view: str, column: int, al
     return plot_classes(panels | {"gradient: the difference": gradient(log_probs, target, alphabet.blank)}, alphabet)
 
 
-def explore_lattice(text: str = "cff", steps: int = 6, alphabet: Alphabet | None = None) -> VBox:
+def explore_lattice(text: str = "cff", steps: int = 6, alphabet: Alphabet | None = None) -> Pictured:
     """A box for a text, and sliders for the time steps and the blank's probability; below them one of the `VIEWS`.
 
-    The slider ``column`` fills alpha from the left up to this step, and beta from the right. What can't be drawn is explained
-    in words. Where no kernel runs the sliders do nothing, so put a fixed `draw_lattice` beside them.
+    The slider ``column`` fills alpha from the left up to this step, and beta from the right. What can't be drawn is said.
     """
     alphabet = alphabet or Alphabet("5cdfmn")
     box = Text(value=text, description="text", continuous_update=False)
@@ -61,7 +60,7 @@ def explore_lattice(text: str = "cff", steps: int = 6, alphabet: Alphabet | None
         return box.value.strip(), length.value, round(blank.value, 4), view.value, column.value
 
     output = live_figure(lambda *given: draw_lattice(*given, alphabet), arguments, *controls)
-    return VBox([HBox([box, length, blank]), HBox([view, column]), output])
+    return Pictured([HBox([box, length, blank]), HBox([view, column]), output])
 
 
 def read_guess(path: str, text: str, log_probs: Tensor, alphabet: Alphabet) -> str:
@@ -99,11 +98,8 @@ def plot_guess(path: str, text: str, log_probs: Tensor, alphabet: Alphabet) -> F
     return figure
 
 
-def alignment_game(log_probs: Tensor, text: str, alphabet: Alphabet, path: str) -> VBox:
-    """A box in which a path is edited, and `plot_guess` of it. The task is to find the likeliest path that reads ``text``.
-
-    Where no kernel runs the box does nothing, so put a fixed `plot_guess` beside it.
-    """
+def alignment_game(log_probs: Tensor, text: str, alphabet: Alphabet, path: str) -> Pictured:
+    """A box in which a path is edited, and `plot_guess` of it. The task is to find the likeliest path that reads ``text``."""
     box = Text(value=path, description="path", continuous_update=False)
     output = live_figure(lambda guess: plot_guess(guess, text, log_probs, alphabet), lambda: [box.value.strip()], box)
-    return VBox([box, output])
+    return Pictured([box, output])

@@ -2,6 +2,7 @@
 
 import warnings
 from asyncio import get_running_loop
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from functools import cache
 from html import escape
@@ -30,11 +31,20 @@ TOLERANCE = 1.25  # by which factor letters may be stretched
 ENTER = 0.1  # seconds in which a new text follows the message that Enter was pressed
 
 
-def explore(draw: Callable[..., Figure], **choices: Sequence[object]) -> VBox:
+class Pictured(VBox):
+    """Controls and, last, a `live_figure`. Where no widget can be shown, as on GitHub, it is the figure."""
+
+    def _repr_mimebundle_(self, **options: object) -> dict[str, object]:
+        plain = {"text/plain": "Run this cell to use its controls."}
+        if shown := self.children[-1].children[:-1]:
+            plain["image/png"] = b64encode(shown[0].value).decode()
+        return super()._repr_mimebundle_(**options) | plain
+
+
+def explore(draw: Callable[..., Figure], **choices: Sequence[object]) -> Pictured:
     """A slider for each named list of choices, and below them the figure that ``draw(name=choice, ...)`` returns.
 
-    The first choice of each list is shown first. Each figure is drawn when it is first chosen, and then kept. Where no kernel
-    runs the sliders do nothing, so put a fixed figure beside them. Raises ``ValueError`` without choices or for an empty list.
+    The first choice of each list is shown first. Figures are kept. Raises ``ValueError`` without choices.
     """
     if not choices or not all(map(len, choices.values())):
         raise ValueError(f"Each slider needs at least one choice, got {choices}.")
@@ -46,7 +56,7 @@ def explore(draw: Callable[..., Figure], **choices: Sequence[object]) -> VBox:
     def drawn(*places: int) -> Figure:
         return draw(**{name: choices[name][place] for name, place in zip(choices, places)})
 
-    return VBox([*sliders, live_figure(drawn, lambda: [slider.value for slider in sliders], *sliders)])
+    return Pictured([*sliders, live_figure(drawn, lambda: [slider.value for slider in sliders], *sliders)])
 
 
 def says(found: Reading) -> str:
@@ -127,7 +137,7 @@ def letter_box(picture: PillowImage.Image) -> PillowImage.Image:
     return paper
 
 
-def type_and_read(model: TrainedModel, text: str = "cd5ff") -> VBox:
+def type_and_read(model: TrainedModel, text: str = "cd5ff") -> Pictured:
     """A box for a text, which is drawn as a captcha and read. Enter or the button draws it again, with other noise curves."""
     box = Text(value=text, description="text", continuous_update=False)
     again = Button(description="draw it again", layout={"width": "auto"})
@@ -140,10 +150,10 @@ def type_and_read(model: TrainedModel, text: str = "cd5ff") -> VBox:
         figure.alt = f"{typed.strip().lower()} was drawn{small}. The network {says(found)}."
         return figure
 
-    return VBox([HBox([box, again]), live_figure(reading, lambda: (box.value, next(seeds)), box, again)])
+    return Pictured([HBox([box, again]), live_figure(reading, lambda: (box.value, next(seeds)), box, again)])
 
 
-def upload_and_read(model: TrainedModel) -> VBox:
+def upload_and_read(model: TrainedModel) -> Pictured:
     """A button that uploads an image file from the reader's computer; the image is read and shown.
 
     An image of another shape than the network's is put into a `letter_box`, and the words below it say so.
@@ -163,18 +173,16 @@ def upload_and_read(model: TrainedModel) -> VBox:
         added = "" if boxed is picture else ", with margins added so that its letters keep their shape"
         with warnings.catch_warnings(record=True) as remarks:
             warnings.simplefilter("always")
-            (found,) = read(boxed, model)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the same remarks
-            figure = plot_peaks(boxed, model)
-        remarked = "".join(f" {str(remark.message).removesuffix(': the image.')}." for remark in remarks)
+            figure, (found,) = plot_peaks(boxed, model), read(boxed, model)  # with the same remarks
+        said = dict.fromkeys(str(remark.message).removesuffix(": the image.") for remark in remarks)
+        remarked = "".join(f" {remark}." for remark in said)
         figure.alt = f"{name}: {picture.width} x {picture.height} pixels{added}. The network {says(found)}.{remarked}"
         return figure
 
     def chosen() -> list[object]:
         return [part for file in button.value for part in (file["name"], bytes(file["content"]))]
 
-    return VBox([button, live_figure(reading, chosen, button)])
+    return Pictured([button, live_figure(reading, chosen, button)])
 
 
 def live_figure(draw: Callable[..., Figure], arguments: Callable[[], Sequence[object]], *controls: DOMWidget) -> VBox:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 
-from ocrlib.runtime import warn
+from ocrlib.runtime import Remark
 
 MONO, SANS = "DejaVu Sans Mono", "DejaVu Sans"  # which come with matplotlib
 OURS = frozenset({MONO, SANS})
@@ -53,11 +53,11 @@ def fallback_fonts(text: str) -> tuple[str, ...]:
     for script in sorted({script_of(symbol) for symbol in lacking} - _named):
         _named.add(script)
         shown = "".join(sorted(symbol for symbol in lacking if script_of(symbol) == script)[:5])
-        warn(
+        warnings.warn(
             f"No font on this machine has {script}, such as {shown}: it is drawn as boxes. Install a font that has it, such as "
             "one of Google's Noto fonts, delete matplotlib's font cache (matplotlib.get_cachedir()) and restart the kernel.",
-            stacklevel=2,
-        )
+            Remark, stacklevel=2,
+        )  # fmt: skip
     return tuple(found)
 
 

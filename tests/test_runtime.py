@@ -137,8 +137,9 @@ def test_a_remark_is_a_box_in_a_notebook_and_other_warnings_are_not(kernel, caps
     runtime._show(remark, runtime.Remark, "cell.py", 1)
     [shown] = kernel.states
     assert shown["text/plain"] == "a < b" and shown["text/html"].endswith(">a &lt; b</div>") and capsys.readouterr().err == ""
-    runtime._show(UserWarning("of another library"), UserWarning, "cell.py", 1)
-    assert len(kernel.states) == 1 and "cell.py:1: UserWarning: of another library" in capsys.readouterr().err
+    with pytest.warns(UserWarning, match="of another library"):  # shown as Python does
+        runtime._show(UserWarning("of another library"), UserWarning, "cell.py", 1)
+    assert len(kernel.states) == 1
 
 
 def test_python_shows_warnings_by_it():

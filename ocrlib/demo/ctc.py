@@ -46,7 +46,7 @@ def draw_lattice(text: str, steps: int, blank: float, view: str, column: int, al
 def explore_lattice(text: str = "cff", steps: int = 6, alphabet: Alphabet | None = None) -> Pictured:
     """A box for a text, and sliders for the time steps and the blank's probability; below them one of the `VIEWS`.
 
-    The slider ``column`` fills alpha from the left up to this step, and beta from the right. What can't be drawn is said.
+    The slider ``column`` fills alpha from the left up to this step, and beta from the right. Words explain what can't be drawn.
     """
     alphabet = alphabet or Alphabet("5cdfmn")
     box = Text(value=text, description="text", continuous_update=False)

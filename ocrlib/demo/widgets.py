@@ -44,7 +44,7 @@ class Pictured(VBox):
 def explore(draw: Callable[..., Figure], **choices: Sequence[object]) -> Pictured:
     """A slider for each named list of choices, and below them the figure that ``draw(name=choice, ...)`` returns.
 
-    The first choice of each list is shown first. Figures are kept. Raises ``ValueError`` without choices.
+    The first choice of each list is shown first. Raises ``ValueError`` without choices or for an empty list.
     """
     if not choices or not all(map(len, choices.values())):
         raise ValueError(f"Each slider needs at least one choice, got {choices}.")

@@ -1,6 +1,7 @@
 """Widgets: a slider shows the figure of its choice, a text or an image file is read, and errors are shown in words."""
 
 import asyncio
+from base64 import b64decode
 from datetime import datetime
 from io import BytesIO
 
@@ -193,3 +194,11 @@ def test_each_peak_is_named_at_its_time_step(model):
     assert [sum(column) for column in zip(*classes)] == pytest.approx([1] * 24, abs=0.02)
     assert image.images[0].get_extent() == [0, 96, 0, 1] and steps.get_xlim() == (0, 96)
     assert figure.texts[1].get_text() == "cd5ff" and figure.alt.endswith("the network reads cd5ff (100.0%)")
+
+
+def test_where_no_widget_can_be_shown_there_is_its_picture(model):
+    shown = type_and_read(model, "cd5ff")
+    bundle = shown._repr_mimebundle_()
+    assert b64decode(bundle["image/png"]) == shown.children[-1].children[0].value
+    assert "application/vnd.jupyter.widget-view+json" in bundle and "VBox" not in bundle["text/plain"]
+    assert "image/png" not in upload_and_read(model)._repr_mimebundle_()  # nothing was read yet

@@ -34,6 +34,7 @@ def make_start(template: Path, notebooks: Path, source: Path, try_it: bool) -> N
 def first_picture(name: str, cells: list[dict]) -> tuple[bytes, str]:
     """The PNG of a notebook's first picture, and its alternative text."""
     for output in (output for cell in cells for output in cell.get("outputs", [])):
-        if png := output.get("data", {}).get("image/png"):
-            return base64.b64decode("".join(png)), re.sub(r"\s+", " ", output["metadata"]["image/png"]["alt"])
+        alt = output.get("metadata", {}).get("image/png", {}).get("alt")  # the picture in place of a widget has none
+        if alt and (png := output["data"].get("image/png")):
+            return base64.b64decode("".join(png)), re.sub(r"\s+", " ", alt)
     raise ValueError(f"{name} has no picture for the start page; execute it.")

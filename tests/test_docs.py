@@ -71,6 +71,17 @@ def test_the_start_page_leads_to_all_and_shows_three_pictures(site, pages) -> No
     assert page.alts == [alts_of(next(path for path in NOTEBOOKS if path.name[:2] == name))[0] for name in ("00", "06", "07")]
 
 
+def test_the_first_picture_is_a_figure_not_that_in_place_of_a_widget(docs) -> None:
+    from start import first_picture
+
+    widget = {"data": {"image/png": "AAAA"}, "metadata": {}}
+    figure = {"data": {"image/png": "aW1n"}, "metadata": {"image/png": {"alt": "a figure\nof peaks"}}}
+    cells = [{"cell_type": "markdown"}, {"outputs": [{"output_type": "stream", "text": "hello"}, widget]}]
+    assert first_picture("00_x.ipynb", [*cells, {"outputs": [figure]}]) == (b"img", "a figure of peaks")
+    with pytest.raises(ValueError, match="00_x.ipynb has no picture for the start page; execute it"):
+        first_picture("00_x.ipynb", cells)
+
+
 def test_nothing_is_loaded_from_another_host(site, pages) -> None:
     outside = {(name, target) for name, page in pages.items() for target in page.loaded if re.match(r"(\w+:)?//", target)}
     assert outside == set()

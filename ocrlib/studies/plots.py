@@ -18,11 +18,11 @@ WIDTH = 8.2  # inches
 @styled
 def plot_medians(
     series: Mapping[str, Sequence[Median]], places: Sequence[str], across: str, up: str, title: str, log: bool = True,
-    height: float = 4.0,
+    height: float = 4.0, joined: bool = True,
 ) -> Figure:  # fmt: skip
     """A line for each of ``series``: its medians at the named ``places``, with intervals. Lines are shifted sideways.
 
-    The figure's ``height`` is in inches.
+    The figure's ``height`` is in inches. Medians that are not ``joined`` have markers only: for places without an order.
     An infinite median is not drawn, and an interval's infinite end lies outside the picture. On a logarithmic axis zeros are
     drawn at the bottom, below all other values.
     """
@@ -34,9 +34,9 @@ def plot_medians(
         x = np.arange(len(places)) + 0.09 * (i - (len(series) - 1) / 2)
         middle, low, high = np.array([median[:3] for median in medians]).clip(least).T
         reached = np.isfinite(middle)
-        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(COLOURS)]
+        colour, marker, style = COLOURS[i % len(COLOURS)], MARKERS[i % len(COLOURS)], "-" if joined else "none"
         ax.vlines(x[reached], low[reached], high[reached].clip(max=2 * most), colour, linewidth=1.4, alpha=0.7)
-        ax.plot(x, np.where(reached, middle, np.nan), color=colour, marker=marker, markersize=5, label=name)
+        ax.plot(x, np.where(reached, middle, np.nan), color=colour, ls=style, marker=marker, markersize=5, label=name)
     ax.set(ylim=(least * 0.8, most), yscale="log" if log else "linear", xticks=range(len(places)), xticklabels=places)
     _plain_numbers(ax.yaxis)
     return finished(ax, grid="y", legend=BESIDE, xlabel=across, ylabel=up, title=title)

@@ -40,6 +40,8 @@ def test_medians_and_their_intervals():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["CTC", "CE"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["50", "100"]
     assert medians_figure(height=3.0).get_figheight() == 3.0
+    assert {line.get_linestyle() for line in ax.get_lines()} == {"-"}
+    assert {line.get_linestyle() for line in medians_figure(joined=False).axes[0].get_lines()} == {"None"}
 
 
 def test_runs_on_a_logarithmic_axis_lose_no_zero():

@@ -12,8 +12,8 @@ _REAL = os.environ.get("OCRLIB_DATA")  # before `isolated` takes it away
 
 
 # Not on every machine that can train. `import` in a test, or in what it calls, then skips it; a whole file says importorskip.
-OPTIONAL = {"hypothesis", "IPython", "ipywidgets", "nbclient", "nbformat", "onnx", "onnxruntime", "onnxscript", "pandas", "pooch"}
-OPTIONAL |= {"psutil", "rapidfuzz", "requests", "torchinfo", "tqdm", "yaml"}
+OPTIONAL = {"anywidget", "hypothesis", "IPython", "ipywidgets", "nbclient", "nbformat", "onnx", "onnxruntime", "onnxscript"}
+OPTIONAL |= {"pandas", "pooch", "psutil", "rapidfuzz", "requests", "torchinfo", "tqdm", "yaml"}
 
 
 def _skip_without_package(outcome):

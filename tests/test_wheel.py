@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from test_packaging import PACKAGE, PYPROJECT, ROOT, project_files
 
-EXTRA = "torchvision torchmetrics torchinfo pandas jupyterlab ipykernel ipywidgets nbclient nbformat".split()
+EXTRA = "torchvision torchmetrics torchinfo pandas jupyterlab ipykernel ipywidgets anywidget nbclient nbformat".split()
 
 # Run in a process of its own, in which the packages of the extra can't be imported, nor what comes with them.
 WITHOUT = """
@@ -57,7 +57,7 @@ def test_without_the_extra_one_reads_trains_and_plots_and_the_rest_names_the_ext
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     cure = "it comes with ocrlib's extra 'notebooks'. In the project's folder: pip install -e \".[notebooks]\""
-    no_widgets = f"ipywidgets is not installed; {cure}"
+    no_widgets = f"anywidget is not installed; {cure}"
     assert json.loads(done.stdout.splitlines()[-1]) == {
         "true": "4m2cn",
         "read": "4m2cn",

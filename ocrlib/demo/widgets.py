@@ -8,12 +8,12 @@ from functools import cache
 from html import escape
 from io import BytesIO
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 from PIL import Image as PillowImage
 
 from ocrlib.checkpoints import TrainedModel
-from ocrlib.ctc.plots import plot_classes
 from ocrlib.data.pixels import ground_of, to_standard_mode
 from ocrlib.evaluation import Readable, as_tensor, predict, read
 from ocrlib.evaluation import Text as Reading
@@ -22,10 +22,11 @@ from ocrlib.runtime import extra
 from ocrlib.synthetic.generator import SYMBOLS, render_captcha
 
 with extra("notebooks"):
-    from ipywidgets import HTML, Button, DOMWidget, FileUpload, HBox, Image, SelectionSlider, Text, VBox
+    from anywidget import AnyWidget
+    from ipywidgets import HTML, Button, DOMWidget, HBox, Image, SelectionSlider, Text, VBox
+    from traitlets import Dict, Int
 
 LENGTH = 5  # symbols: the pretrained network was trained on texts of this length
-LARGEST = 4_000_000  # bytes of a file; a captcha has 10,000
 ASPECT = 4.0  # the images of the data set are four times as wide as high
 TOLERANCE = 1.25  # by which factor letters may be stretched
 ENTER = 0.1  # seconds in which a new text follows the message that Enter was pressed
@@ -39,6 +40,17 @@ class Pictured(VBox):
         if shown := self.children[-1].children[:-1]:
             plain["image/png"] = b64encode(shown[0].value).decode()
         return super()._repr_mimebundle_(**options) | plain
+
+
+class ImagePicker(AnyWidget):
+    """A box in which an image file of the reader's computer is chosen, dropped or pasted.
+
+    Its ``value`` is empty, or the ``name``, ``size`` and ``content`` of the last file; without content if it is too large.
+    """
+
+    _esm = (Path(__file__).parent / "picker.js").read_text(encoding="utf-8")
+    largest = Int(4_000_000).tag(sync=True)  # bytes of a file; a captcha has 10,000
+    value = Dict().tag(sync=True)
 
 
 def explore(draw: Callable[..., Figure], **choices: Sequence[object]) -> Pictured:
@@ -62,15 +74,6 @@ def explore(draw: Callable[..., Figure], **choices: Sequence[object]) -> Picture
 def says(found: Reading) -> str:
     """What was read in words: "reads cd5ff (99.9%)", or "reads nothing (59.7%)" where no symbol was found."""
     return f"reads {found}" if found.text else f"reads nothing ({found.confidence:.1%})"
-
-
-def plot_reading(image: Readable, model: TrainedModel) -> Figure:
-    """The image as the network sees it, the class probabilities at each time step, and the reading. Raises as `read` does."""
-    pixels = as_tensor(image, model.width, fit=model.fit)
-    shares = predict(model.network, pixels)[:, 0].softmax(1).cpu()  # (T, C)
-    (found,) = read(image, model)
-    title = f"read as {found}" if found.text else says(found)
-    return plot_classes({title: shares}, model.alphabet, pixels[0], model.network.step_centres(model.width))
 
 
 @styled
@@ -154,16 +157,15 @@ def type_and_read(model: TrainedModel, text: str = "cd5ff") -> Pictured:
 
 
 def upload_and_read(model: TrainedModel) -> Pictured:
-    """A button that uploads an image file from the reader's computer; the image is read and shown.
+    """A box for an image file from the reader's computer, chosen, dropped or pasted; the image is read and shown.
 
     An image of another shape than the network's is put into a `letter_box`, and the words below it say so.
     """
-    button = FileUpload(accept="image/*", multiple=False, description="choose an image file")
-    button.layout = {"width": "auto", "align_self": "flex-start"}
+    picker = ImagePicker()
 
-    def reading(name: str, content: bytes) -> Figure:
-        if len(content) > LARGEST:
-            raise ValueError(f"{name} has {len(content):,} bytes; at most {LARGEST:,} were expected. Cut the text out of it.")
+    def reading(name: str, size: int, content: bytes) -> Figure:
+        if size > picker.largest:
+            raise ValueError(f"{name} has {size:,} bytes; at most {picker.largest:,} were expected. Cut the text out of it.")
         try:
             picture = PillowImage.open(BytesIO(content))
             picture.load()
@@ -174,22 +176,20 @@ def upload_and_read(model: TrainedModel) -> Pictured:
         with warnings.catch_warnings(record=True) as remarks:
             warnings.simplefilter("always")
             figure, (found,) = plot_peaks(boxed, model), read(boxed, model)  # with the same remarks
-        said = dict.fromkeys(str(remark.message).removesuffix(": the image.") for remark in remarks)
-        remarked = "".join(f" {remark}." for remark in said)
+        remarked = "".join(dict.fromkeys(f" {str(remark.message).removesuffix(': the image.')}." for remark in remarks))
         figure.alt = f"{name}: {picture.width} x {picture.height} pixels{added}. The network {says(found)}.{remarked}"
         return figure
 
-    def chosen() -> list[object]:
-        return [part for file in button.value for part in (file["name"], bytes(file["content"]))]
+    def chosen() -> Sequence[object]:
+        return (file := picker.value) and (file["name"], file["size"], bytes(file["content"]))
 
-    return Pictured([button, live_figure(reading, chosen, button)])
+    return Pictured([picker, live_figure(reading, chosen, picker)])
 
 
 def live_figure(draw: Callable[..., Figure], arguments: Callable[[], Sequence[object]], *controls: DOMWidget) -> VBox:
     """A box that shows ``draw(*arguments())``, or its ``ValueError`` in words, and does so again when a control is used.
 
-    Enter in a `Text` counts as a use, though its text be the same. Without arguments the box stays as it is, empty at first. The
-    figures of all arguments are kept as PNG.
+    Enter in a `Text` is a use, even of the same text. Without arguments the box stays as it is. Figures are kept as PNG.
     """
     image = Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"})  # in its own size, not stretched
     words, box = HTML(), VBox([])

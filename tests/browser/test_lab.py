@@ -3,6 +3,7 @@
 nbval sees what a kernel answers; this sees what JupyterLab makes of it: widgets, figures, a live plot that moves.
 """
 
+import base64
 import json
 import os
 import secrets
@@ -34,6 +35,18 @@ WATCH = """() => {
         if (cell.querySelector('.jp-InputPrompt')?.textContent.includes('*'))
             cell.querySelectorAll('.jp-OutputArea img').forEach(image => (window.seen[place] ??= new Set()).add(image.src));
     }), 50);
+}"""
+# A file that is let go over an element; and a picture that is copied, as a screenshot is.
+DROP = """(element, [content, name]) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0))], name, { type: 'image/png' }));
+    element.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
+}"""
+COPY = """async () => {
+    const canvas = new OffscreenCanvas(80, 20);
+    canvas.getContext('2d').fillRect(0, 0, 40, 20);
+    const picture = await canvas.convertToBlob({ type: 'image/png' });
+    await navigator.clipboard.write([new ClipboardItem({ 'image/png': picture })]);
 }"""
 
 
@@ -139,11 +152,21 @@ def test_a_text_and_a_file_are_read_in_00_without_scrolling(folder, lab, page, t
     first = said(typed, "w2n7e was drawn in small letters", "typed")
     box.press("Enter")
     page.wait_for_function("([image, before]) => image.src !== before", arg=[typed.locator("img").element_handle(), first])
-    Image.new("L", (400, 300), 230).save(tmp_path / "my picture.png")
+    Image.new("L", (400, 300), 230).save(path := tmp_path / "my picture.png")
     with page.expect_file_chooser() as chooser:
         uploaded.get_by_role("button", name="choose an image file").click()
-    chooser.value.set_files(tmp_path / "my picture.png")
+    chooser.value.set_files(path)
     said(uploaded, "my picture.png: 400 x 300 pixels, with margins added", "chosen")
+
+    area = uploaded.get_by_text("or drop one here")
+    area.evaluate(DROP, [base64.b64encode(path.read_bytes()).decode(), "dropped.png"])
+    said(uploaded, "dropped.png: 400 x 300 pixels", "dropped")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    area.evaluate(COPY)
+    area.click()
+    page.keyboard.press("Control+V")
+    said(uploaded, "image.png: 80 x 20 pixels", "pasted")
+    assert uploaded.count() == 1 and page.locator(ERROR).all_inner_texts() == []
 
 
 def test_the_stop_button_in_the_middle_of_02_loses_nothing(folder, lab, page):

@@ -64,7 +64,7 @@ def describe_network() -> dict:
     from ocrlib.checkpoints import load_pretrained
     from ocrlib.data.images import MAX_PIXELS, MIN_SIDE
     from ocrlib.demo.onnx import export_onnx
-    from ocrlib.demo.widgets import LARGEST
+    from ocrlib.demo.widgets import ImagePicker
     from ocrlib.networks import HEIGHT
     from ocrlib.synthetic.generator import SyntheticCaptchas
 
@@ -77,7 +77,7 @@ def describe_network() -> dict:
     for image, text in SyntheticCaptchas(IMAGES, seed=7):
         image.save(file := io.BytesIO(), "PNG", optimize=True)
         images.append({"png": as_text(file.getvalue()), "text": text})
-    limits = {"largest": LARGEST, "minSide": MIN_SIDE, "maxPixels": MAX_PIXELS}
+    limits = {"largest": ImagePicker.largest.default_value, "minSide": MIN_SIDE, "maxPixels": MAX_PIXELS}
     size = {"width": model.width, "height": HEIGHT, "centres": centres}
     return {"network": network, "symbols": model.alphabet.symbols, **size, **limits, "images": images}
 

@@ -39,12 +39,13 @@ FIGURES = {
     "pretrained": ("bb9ba49c249f8b15", 0),
     "ctc_vs_ce": ("e65de3dcd16ba8bf", 0),
     "cross_validation": ("19dfdaa9635c9940", 0),
-    "reproduction": ("a5b5efc6dd0a551f", 0),
+    "reproduction": ("c9061ba57f44207f", 18),
     "receptive_fields": ("986608bcd01901f9", 0),
     "remedies": ("d8bb69db94e4588e", 24),
     "variants": ("19c329052389ff88", 2),
     "synthetic_to_real": ("1c780b38957f1077", 0),
     "real_alone": ("db5816bb4e3f29df", 0),
+    "curves": ("e6d8953e430ef6cb", 19),
 }
 SMOKE_FIGURES = {
     "ctc_vs_ce": "fa19435ae82f2bc3",
@@ -52,6 +53,7 @@ SMOKE_FIGURES = {
     "variants": "6692dce5c37f0c9e",
     "synthetic_to_real": "ffebb6c22ebc92a1",
     "real_alone": "15c6315e8fb1642d",
+    "curves": "fad95ad6865081a4",
 }
 
 

@@ -33,6 +33,8 @@ LINES = {
     "gpu": ("2e43db4f82b2c0ab", 24),  # no study: measured outside the project, at that commit
     "real_alone": ("213dbdf564a6edf7", 5),
     "real_alone_smoke": ("2982c89d86c4c47c", 1),
+    "tuning": ("f66088dd045c12fa", 36),
+    "tuning_smoke": ("c8c2c6832c9be488", 1),
 }
 # SHA-256 of the figures of a study's jobs, in their order, and how many jobs were never run. Computed with the code of c069c38.
 FIGURES = {
@@ -46,6 +48,7 @@ FIGURES = {
     "synthetic_to_real": ("1c780b38957f1077", 0),
     "real_alone": ("db5816bb4e3f29df", 0),
     "curves": ("e6d8953e430ef6cb", 19),
+    "tuning": ("5057025ac02a7cbe", 4),
 }
 SMOKE_FIGURES = {
     "ctc_vs_ce": "fa19435ae82f2bc3",
@@ -54,6 +57,7 @@ SMOKE_FIGURES = {
     "synthetic_to_real": "ffebb6c22ebc92a1",
     "real_alone": "15c6315e8fb1642d",
     "curves": "fad95ad6865081a4",
+    "tuning": "b92c95a1a038c214",
 }
 
 

@@ -21,8 +21,8 @@ function render({ model, el }) {
   };
   const take = async (file) => {
     if (!file) return;
-    const known = file.size <= model.get("largest"); // a larger one would end the connection to the kernel
-    const content = known ? await file.arrayBuffer() : new ArrayBuffer(0);
+    const fits = file.size <= model.get("largest"); // a larger one would end the connection to the kernel
+    const content = fits ? await file.arrayBuffer() : new ArrayBuffer(0);
     model.set("value", { name: file.name, size: file.size, content: new DataView(content) });
     model.save_changes();
   };

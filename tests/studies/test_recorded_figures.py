@@ -36,12 +36,13 @@ LINES = {
     "tuning": ("f66088dd045c12fa", 36),
     "tuning_smoke": ("c8c2c6832c9be488", 1),
 }
-# SHA-256 of the figures of a study's jobs, in their order, and how many jobs were never run. Computed with the code of c069c38.
+# SHA-256 of the figures of a study's jobs, in their order, and how many jobs were never run. Those of the
+# studies that c069c38 had were computed with its code.
 FIGURES = {
     "pretrained": ("bb9ba49c249f8b15", 0),
     "ctc_vs_ce": ("e65de3dcd16ba8bf", 0),
     "cross_validation": ("19dfdaa9635c9940", 0),
-    "reproduction": ("c9061ba57f44207f", 18),
+    "reproduction": ("a5b5efc6dd0a551f", 18),
     "receptive_fields": ("986608bcd01901f9", 0),
     "remedies": ("d8bb69db94e4588e", 24),
     "variants": ("19c329052389ff88", 2),

@@ -24,7 +24,7 @@ from ocrlib.data.loading import load_captchas
 from ocrlib.evaluation import Report
 from ocrlib.experiments import EXPERIMENTS, REPORTED_SEED, REPORTED_SPLIT, checkpoint_files, run
 from ocrlib.processor import cpuinfo, is_portable
-from ocrlib.runtime import describe_device, extra, fast_dtype, pick_budget, pick_device, progress, runs_folder, versions
+from ocrlib.runtime import Remark, describe_device, extra, fast_dtype, pick_budget, pick_device, progress, runs_folder, versions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -271,7 +271,7 @@ def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
 def _as_figures(values: object) -> dict[str, Any]:
     """What a run gave, as strict JSON gives it back. Nothing is refused: the run is done."""
     if not isinstance(values, Mapping):
-        warnings.warn(f"A run gave {type(values).__name__}, not figures by name: recorded as the figure 'result'.", stacklevel=2)
+        warnings.warn(f"A run gave {type(values).__name__}, not figures by name: recorded as 'result'.", Remark, stacklevel=2)
         values = {"result": values}
     return json.loads(json.dumps(_plain(values), allow_nan=False))
 
@@ -287,5 +287,5 @@ def _plain(value: object) -> Any:
         return float(value) if math.isfinite(value) else None
     if value is None or isinstance(value, (str, int)):
         return value
-    warnings.warn(f"JSON can't hold a {type(value).__name__}: recorded in words, {str(value)[:60]!r}.", stacklevel=2)
+    warnings.warn(f"JSON can't hold a {type(value).__name__}: recorded in words, {str(value)[:60]!r}.", Remark, stacklevel=2)
     return str(value)

@@ -7,7 +7,7 @@
   html          make a website of README, notebooks (with the outputs they have now) and docstrings: site/index.html
   bench         measure the project against plain code and other libraries, about 20 minutes (BENCH="--help" lists options)
   gpu-check     on a GPU, without a network: same bits, resuming, graphs, times; records in build/gpu, nine minutes at most
-  test          run everything that can fail: ruff, pytest, the notebooks on generated images, and twice on real ones
+  test          run all tests: ruff, pytest, the notebooks on generated images, and twice on real ones
   test-oldest   run pytest in build/oldest, with the lowest version of each dependency that pyproject.toml allows
   browser-test  run four notebooks in JupyterLab and look at the website, in a browser without a window
   dist          make a wheel and an sdist in dist/: ocrlib without the notebooks

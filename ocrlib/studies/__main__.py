@@ -40,6 +40,7 @@ STUDIES = {
     "variants": (open_questions.train_variant, open_questions.VARIANT_JOBS, open_questions.SMOKE_JOB),
     "receptive_fields": (open_questions.train_to_look, open_questions.LOOKING_JOBS, open_questions.LOOKING_JOBS[0]),
     "remedies": (open_questions.try_remedy, open_questions.REMEDY_JOBS, open_questions.REMEDY_JOBS[0]),
+    "water": (open_questions.try_remedy, open_questions.WATER_JOBS, open_questions.WATER_JOBS[0]),
     "synthetic_to_real": (synthetic_to_real.transfer, synthetic_to_real.JOBS, synthetic_to_real.SMOKE_JOB),
     "real_alone": (synthetic_to_real.train_alone, synthetic_to_real.ALONE_JOBS, synthetic_to_real.SMOKE_JOB),
     "tuning": (tuning.tune, tuning.JOBS, tuning.SMOKE_JOB),

@@ -53,20 +53,21 @@ def random_text(rng: np.random.Generator, length: int = 5) -> str:
 
 
 def render_captcha(
-    text: str, rng: np.random.Generator, curves: bool = True, faces: Sequence[int] | None = None, change: Callable | None = None
-) -> Image.Image:
+    text: str, rng: np.random.Generator, curves: bool = True, faces: Sequence[int] | None = None, change: Callable | None = None,
+    water: bool = True,
+) -> Image.Image:  # fmt: skip
     """Draw ``text`` as a CAPTCHA: an image of mode "L", 200 pixels wide and 50 high.
 
     ``rng`` chooses the typeface of each symbol among ``faces`` (indices into FACES; by default all), then the two noise
-    curves. ``curves=False`` leaves out the curves and changes nothing else. ``change(ink, rng)`` returns the ink to use in place
-    of the undistorted ink ``(HEIGHT, WIDTH)`` float32, 0 to 1. Raises ``ValueError`` if the text is empty or too wide, or if it
-    holds a symbol that cannot be drawn.
+    curves. ``curves=False`` leaves out the curves and changes nothing else, ``water=False`` the water ring. ``change(ink, rng)``
+    returns the ink to use in place of the undistorted ink ``(HEIGHT, WIDTH)`` float32, 0 to 1. Raises ``ValueError`` if the
+    text is empty or too wide, or if it holds a symbol that cannot be drawn.
     """
     chosen = rng.integers(len(FACES) if faces is None else len(faces), size=len(text))
     ink = draw_glyphs(text, chosen if faces is None else [faces[i] for i in chosen])
     if change is not None:
         ink = change(ink, rng)
-    clear = 1 - distort(ink)  # (HEIGHT, WIDTH): 1 where the background is seen, 0 where the ink is black
+    clear = 1 - distort(ink, water)  # (HEIGHT, WIDTH): 1 where the background is seen, 0 where the ink is black
     for fractions in CURVES if curves else ():
         add_noise_curve(clear, fractions, rng.random(4))
     file = io.BytesIO()
@@ -202,12 +203,12 @@ def ripple_source(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return x + wide * np.sin(y / wave_y), y + high * np.sin(x / wave_x)
 
 
-def distort(image: np.ndarray) -> np.ndarray:
-    """Apply the water ring, then the ripple, to an image ``(HEIGHT, WIDTH)``.
+def distort(image: np.ndarray, water: bool = True) -> np.ndarray:
+    """Apply the water ring, unless ``water=False``, then the ripple, to an image ``(HEIGHT, WIDTH)``.
 
     Each of the two steps interpolates bilinearly. Beyond the edges the image goes on with its edge pixels.
     """
-    for source in (water_source, ripple_source):
+    for source in (water_source, ripple_source) if water else (ripple_source,):
         corners, weights = _sampling(source)
         image = np.einsum("cp,cp->p", image.ravel()[corners], weights)
     return image.reshape(HEIGHT, WIDTH)

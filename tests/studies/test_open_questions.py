@@ -5,6 +5,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+import torch
 
 from ocrlib import CRNN, EXPERIMENTS, load_captchas, parameter_count, pick_budget
 from ocrlib.studies import open_questions as questions
@@ -18,6 +19,8 @@ from ocrlib.studies.open_questions import (
     REMEDY_JOBS,
     SMOKE_JOB,
     VARIANT_JOBS,
+    WATER,
+    WATER_JOBS,
     even_symbols,
     half_with_neighbours,
     train_to_look,
@@ -36,13 +39,13 @@ def small(monkeypatch, tmp_path, captcha_folder):
     monkeypatch.setenv("OCRLIB_RUNS", str(tmp_path / "runs"))
 
 
-@pytest.mark.parametrize("runs", [VARIANT_JOBS, LOOKING_JOBS, REMEDY_JOBS])
+@pytest.mark.parametrize("runs", [VARIANT_JOBS, LOOKING_JOBS, REMEDY_JOBS, WATER_JOBS])
 def test_each_run_once_with_the_seeds_of_the_repetitions(runs):
     assert len({json.dumps(job, sort_keys=True) for job in runs}) == len(runs)
     points = {json.dumps({name: value for name, value in job.items() if name != "seed"}) for job in runs}
     for point in points:
         seeds = [job["seed"] for job in runs if json.dumps({k: v for k, v in job.items() if k != "seed"}) == point]
-        assert seeds == list(reproduction.SEEDS[: len(seeds)]) and len(seeds) in (1, 2, 5)
+        assert seeds == list(reproduction.SEEDS[: len(seeds)]) and len(seeds) in (1, 2, 3, 5)
 
 
 def test_one_training_reaches_from_eight_million_parameters_to_below_50_000():
@@ -65,6 +68,13 @@ def test_texts_that_six_steps_cannot_spell_are_left_out_and_counted(monkeypatch)
     monkeypatch.setattr(questions, "load_captchas", lambda width: captchas)
     figures = train_variant("six steps", seed=1, scale=1 / 16, width=100)
     assert figures["left_out"] + figures["unreadable"] == 6 and figures["images"] == 3
+
+
+def test_a_variant_can_have_epochs_of_its_own(monkeypatch):
+    monkeypatch.setattr(questions, "_figures", lambda name, prepared, seed: {"name": name, "epochs": prepared[0].epochs})
+    monkeypatch.setenv("OCRLIB_BUDGET", "full")
+    own, given = (train_variant("crnn", 1, 1 / 16, epochs=epochs) for epochs in (None, 240))
+    assert own["epochs"] == EXPERIMENTS["crnn"].epochs and given["epochs"] == (240,) and own["name"] != given["name"]
 
 
 @pytest.mark.parametrize("layers", LOOKING)
@@ -96,6 +106,14 @@ def test_a_remedy_changes_what_it_says(remedy, monkeypatch):
     assert (len(set(train.texts)) < len(train)) == (remedy not in expected), "drawn with replacement"
     monkeypatch.setenv("OCRLIB_BUDGET", "smoke")
     assert try_remedy(remedy, 1)["steps"] == {"15 steps": 15, "20 steps": 20}.get(remedy, 10)
+
+
+def test_water_alone_differs_between_two_drawings_of_the_same_texts():
+    (recipe, train, test), (other, *without) = (WATER[name](EXPERIMENTS["modified_crnn"]) for name in WATER)
+    assert recipe == other == EXPERIMENTS["modified_crnn"].within(pick_budget(), 12)
+    assert [train.texts, test.texts] == [images.texts for images in without] and set(train.texts) < set(load_captchas().texts)
+    assert not torch.equal(train.images, without[0].images)
+    assert try_remedy("drawn without", 1)["steps"] == 10
 
 
 def test_half_the_texts_drawn_hold_equal_neighbours():

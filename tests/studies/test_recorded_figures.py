@@ -45,11 +45,11 @@ FIGURES = {
     "reproduction": ("a5b5efc6dd0a551f", 18),
     "receptive_fields": ("986608bcd01901f9", 0),
     "remedies": ("d8bb69db94e4588e", 24),
-    "variants": ("19c329052389ff88", 2),
+    "variants": ("19c329052389ff88", 11),
     "synthetic_to_real": ("1c780b38957f1077", 0),
     "real_alone": ("db5816bb4e3f29df", 0),
     "curves": ("e6d8953e430ef6cb", 19),
-    "tuning": ("5057025ac02a7cbe", 4),
+    "tuning": ("5057025ac02a7cbe", 14),
 }
 SMOKE_FIGURES = {
     "ctc_vs_ce": "fa19435ae82f2bc3",

@@ -72,6 +72,13 @@ def test_without_curves_everything_else_stays():
     assert brighter.min() > -60
 
 
+def test_without_water_only_the_middle_of_an_image_changes():
+    texts = ["22222", "wmnwm"]
+    bent, straight = (draw_captchas(texts, 1, 200, 50, water=water).images.int() for water in (True, False))
+    differs = (bent - straight).abs().amax((0, 1, 2)) > 20  # of each column; JPEG changes pixels a little everywhere
+    assert differs[60:140].any() and not differs[:40].any() and not differs[160:].any()
+
+
 def test_hidden_ink_is_where_the_curves_are():
     shares = np.array(hidden_ink(draw_texts(40, 1), 1))
     assert shares.shape == (40, 5)

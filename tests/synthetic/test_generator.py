@@ -186,11 +186,19 @@ def test_inside_water_comes_first_then_the_ripple():
     assert np.allclose(generator.distort(image), both, atol=1e-4)
 
 
+def test_without_water_the_whole_image_has_the_ripple_only():
+    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(float)
+    image = rng(4).random((HEIGHT, WIDTH)).astype(np.float32)
+    ripple = map_coordinates(image, [y + 1.7 * np.sin(x / 5), x + 2.6 * np.sin(y / 15)], order=1, mode="nearest")
+    assert np.allclose(generator.distort(image, water=False), ripple, atol=1e-5)
+    assert not np.array_equal(*(pixels(render_captcha("m", rng(1), water=water)) for water in (True, False)))
+
+
 def test_the_noise_curves_are_drawn_after_the_distortion(monkeypatch):
     bent = []
     distort = generator.distort
     monkeypatch.setattr(generator, "FACES", generator.FACES[:1])  # so that the glyphs do not depend on the seed
-    monkeypatch.setattr(generator, "distort", lambda image: bent.append(image.copy()) or distort(image))
+    monkeypatch.setattr(generator, "distort", lambda image, water: bent.append(image.copy()) or distort(image, water))
     first, second = (pixels(render_captcha("x", rng(seed))) for seed in (1, 2))
     assert np.array_equal(*bent)  # what is bent holds no curve yet
     assert not np.array_equal(first, second)

@@ -215,3 +215,14 @@ def test_what_we_read_on_the_published_folds_is_that_of_the_recorded_runs():
     assert f"read {given:,} as labelled and {corrected:,} as corrected on these folds" in " ".join(README.split())
     russian = f"{given:,} картинки по исходным меткам и {corrected:,} по исправленным".replace(",", " ")
     assert russian in " ".join(RUSSIAN.split())
+
+
+def test_what_the_keras_example_reads_on_the_published_folds_is_that_of_the_recorded_runs():
+    folds = [record.figures for record in read_records(ROOT / "notebooks" / "records" / "keras_example.jsonl")]
+    reading = [fold for fold in folds if fold["exact"] > 0]
+    exact, images = round(sum(fold["exact"] * fold["images"] for fold in reading)), sum(fold["images"] for fold in reading)
+    assert (len(folds), len(reading)) == (5, 4)
+    assert f"{exact} of the {images} images of four folds. On the other fold" in " ".join(README.split())
+    assert f"{exact} из {images} картинок четырёх частей. Для пятой" in " ".join(RUSSIAN.split())
+    said = {cell.id: cell.source for cell in read_committed("08_reproduction.ipynb").cells}["keras-result"]
+    assert f"On four folds it reads {exact / images:.1%} of the texts, on the fifth nothing".replace("%", " %") in said

@@ -124,8 +124,8 @@ def test_what_one_step_a_symbol_costs():
 
 
 def test_what_it_costs_when_each_loss_is_tuned():
-    tuned = runs("tuning").set_index("seed")
-    assert len(tuned) == 4 * 9 and set(tuned.groupby(["backbone", "loss"]).size()) == {9}
+    tuned = runs("tuning").query("backbone in ('convolutions', 'lstm')").set_index("seed")
+    assert len(tuned) == 4 * 10 and set(tuned.groupby(["backbone", "loss"]).size()) == {10}
     edits = {}
     for key, found in tuned.groupby(["backbone", "loss"]):
         tested = [texts_tested("fast", seed) for seed in found.index]
@@ -134,14 +134,14 @@ def test_what_it_costs_when_each_loss_is_tuned():
     ctc, ce, ctc_lstm, ce_lstm = (
         [edits[backbone, loss, how] for how in (False, True)] for backbone in ("convolutions", "lstm") for loss in ("ctc", "ce")
     )
-    assert f"Each tuned, nine splits: {ce[0]} and {ctc[0]}; with an LSTM {ce_lstm[0]} and {ctc_lstm[0]}." in ANSWERS["12"]
+    assert f"Each tuned, ten splits: {ce[0]} and {ctc[0]}; with an LSTM {ce_lstm[0]} and {ctc_lstm[0]}." in ANSWERS["12"]
     texts = (ROOT / name for name in ("README.md", "README.ru.md", "CHANGELOG.md"))
     english, russian, changes = (" ".join(text.read_text(encoding="utf-8").split()) for text in texts)
     assert f"{ctc[0]} edits with CTC and {ce[0]} with cross-entropy (corrected: {ctc[1]} and {ce[1]})." in english
     assert f"they give {ctc_lstm[0]} and {ce_lstm[0]} ({ctc_lstm[1]} and {ce_lstm[1]}): there no difference" in english
     assert f"{ctc[0]} ошибок с CTC и {ce[0]} с кросс-энтропией, а с LSTM за свёртками {ctc_lstm[0]} и {ce_lstm[0]}" in russian
     said = f"{ctc[0]} edits with CTC and {ce[0]} with cross-entropy; with an LSTM {ctc_lstm[0]} and {ce_lstm[0]}."
-    assert f"Each loss tuned by itself, nine splits: {said}" in changes
+    assert f"Each loss tuned by itself, ten splits: {said}" in changes
 
 
 def test_the_smallest_network_that_reads_as_well(reported, variants):

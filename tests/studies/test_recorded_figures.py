@@ -35,6 +35,7 @@ LINES = {
     "real_alone_smoke": ("2982c89d86c4c47c", 1),
     "tuning": ("f66088dd045c12fa", 36),
     "tuning_smoke": ("c8c2c6832c9be488", 1),
+    "keras_example": ("4354bd3c0cd8a3d8", 5),
 }
 # SHA-256 of the figures of a study's jobs, in their order, and how many jobs were never run. Those of the
 # studies that c069c38 had were computed with its code.
@@ -50,6 +51,7 @@ FIGURES = {
     "real_alone": ("db5816bb4e3f29df", 0),
     "curves": ("e6d8953e430ef6cb", 19),
     "tuning": ("5057025ac02a7cbe", 14),
+    "keras_example": ("a3794557bb9c7fdb", 0),
 }
 SMOKE_FIGURES = {
     "ctc_vs_ce": "fa19435ae82f2bc3",

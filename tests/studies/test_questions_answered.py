@@ -149,7 +149,11 @@ def test_the_smallest_network_that_reads_as_well(reported, variants):
     median, whole = (median_interval(found.cer).median for found in (sized, reported["crnn"]))
     assert len(sized) == 5 and median <= whole
     assert f"{sized.parameters.iloc[0]:,} parameters" in ANSWERS["11"]
-    crnn = f"the CRNN with {parameter_count(CRNN()):,} one of {whole:.4f} (five seeds each)"
+    crnn = f"the CRNN with {parameter_count(CRNN()):,} one of {whole:.4f} (five seeds each;"
     assert f"has a median CER of {median:.4f}, {crnn}" in ANSWERS["11"] and len(reported["crnn"]) == 5
+    tuned = runs("tuning").query("loss == 'ctc'").groupby("backbone").cer
+    small, same = (tuned.get_group(backbone) for backbone in ("half the channels", "convolutions"))
+    assert f"With a rate chosen on training images: {small.median():.4f} on ten splits." in ANSWERS["11"]
+    assert len(small) == len(same) == 10 and small.median() <= same.median(), "as notebook 09 says"
     assert "one run a size" in ANSWERS["11"] and set(variants.query("network == 'crnn'").groupby("scale").size()) == {1}
     assert variants.query("network == 'crnn' and scale == 0.25").cer.min() > reported["crnn"].cer.max()

@@ -33,7 +33,7 @@ LINES = {
     "gpu": ("2e43db4f82b2c0ab", 24),  # no study: measured outside the project, at that commit
     "real_alone": ("213dbdf564a6edf7", 5),
     "real_alone_smoke": ("2982c89d86c4c47c", 1),
-    "tuning": ("f66088dd045c12fa", 36),
+    "tuning": ("6b49ecd082ceb9c0", 50),
     "tuning_smoke": ("c8c2c6832c9be488", 1),
     "keras_example": ("4354bd3c0cd8a3d8", 5),
 }
@@ -50,7 +50,7 @@ FIGURES = {
     "synthetic_to_real": ("1c780b38957f1077", 0),
     "real_alone": ("db5816bb4e3f29df", 0),
     "curves": ("e6d8953e430ef6cb", 19),
-    "tuning": ("5057025ac02a7cbe", 14),
+    "tuning": ("b5164e27ee950e66", 0),
     "keras_example": ("a3794557bb9c7fdb", 0),
 }
 SMOKE_FIGURES = {

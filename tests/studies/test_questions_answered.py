@@ -12,7 +12,7 @@ from committed import ROOT, read_committed
 from ocrlib import CRNN, EXPERIMENTS, parameter_count, read_records, run_recipe
 from ocrlib.data.published import corrections
 from ocrlib.studies.ctc_vs_ce import Trial
-from ocrlib.studies.errors import edit_operations, edits_by_text, missed_shares
+from ocrlib.studies.errors import count_positions, edit_operations, edits_by_text, missed_shares
 from ocrlib.studies.intervals import median_interval
 from ocrlib.studies.open_questions import train_variant
 from ocrlib.studies.records import records_frame
@@ -83,6 +83,13 @@ def test_what_goes_wrong_with_ten_steps(reported):
     assert said.replace("%", " %") in ANSWERS["6"]
     assert len(found) == 10 and "(ten seeds)" in ANSWERS["6"]
     assert f"`m` is wrong in {m:.1%} of its places, all symbols in {every:.1%}".replace("%", " %") in ANSWERS["6"]
+    drawn = {}  # share of wrong m, of wrong symbols in the middle
+    for name, group in runs("water").groupby("remedy"):
+        mistakes = [mistake for of_run in group.mistakes for mistake in of_run]
+        of_m = sum(edit.true == "m" for read, true in mistakes for edit in edit_operations(read, true))
+        drawn[name] = np.array([of_m, sum(count_positions(mistakes)[1:4])]) / len(group)
+        assert len(group) == 3 and "The water ring isn't why (three seeds)" in ANSWERS["6"]
+    assert (drawn["drawn without"] >= drawn["drawn with water"]).all()
 
 
 def test_what_helps_a_network_with_ten_steps(reported):

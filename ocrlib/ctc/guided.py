@@ -46,13 +46,9 @@ class CharacterNGram:
 
 
 def guided_beam_search(
-    log_probs: Tensor,
-    beam: int,
-    blank: int,
-    language_model: LanguageModel | None = None,
-    weight: float = 1.0,
+    log_probs: Tensor, beam: int, blank: int, language_model: LanguageModel | None = None, weight: float = 1.0,
     automaton: Automaton | None = None,
-) -> dict[tuple[int, ...], float]:
+) -> dict[tuple[int, ...], float]:  # fmt: skip
     """The targets found in log_probs ``(T, C)`` and their scores, as `ocrlib.ctc.decoding.prefix_beam_search` says."""
     if beam < 1:
         raise ValueError(f"beam={beam}: at least one entry must be kept.")

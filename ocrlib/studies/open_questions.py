@@ -18,28 +18,21 @@ from ocrlib.evaluation import evaluate
 from ocrlib.experiments import EXPERIMENTS, MEANT_WIDTH, REPORTED_SPLIT, Experiment, checkpoint_files, parts, train_on
 from ocrlib.networks import CECRNN, CRNN, Network, parameter_count
 from ocrlib.objectives import CTC
+from ocrlib.studies import variants
 from ocrlib.studies.receptive_fields import off_centre, squared_gradients
 from ocrlib.studies.records import SEEDS, Figures, checkpoint_of_run, run_figures
-from ocrlib.studies.variants import (
-    OriginalCRNN,
-    SixStepCRNN,
-    StridedCECRNN,
-    StridedCRNN,
-    flops_per_image,
-    narrow,
-    narrow_column_cnn,
-)
+from ocrlib.studies.variants import flops_per_image, narrow, narrow_column_cnn
 from ocrlib.synthetic.generated import draw_captchas
 from ocrlib.synthetic.generator import WIDTH, symbol_middles
 from ocrlib.texts import ctc_min_steps, equal_neighbours, symbol_frequencies
 
-KINDS = {"crnn": CRNN, "strided": StridedCRNN, "original": OriginalCRNN, "six steps": SixStepCRNN}
+KINDS = {"crnn": CRNN, "strided": variants.StridedCRNN, "original": variants.OriginalCRNN, "six steps": variants.SixStepCRNN}
 # The fast recipe with half its rate and twice its epochs, so that one recipe suits networks of all sizes. The rate was halved
 # after single runs on the same test images: at the recipe's own rate, twice the channels read worse than once.
 SIZED = replace(EXPERIMENTS["fast"], epochs=(22,), learning_rate=0.004)
 COLUMN_SCALES = (1 / 4, 1 / 2, 1, 2, 4, 7)  # of ColumnCNN's channels: 12 thousand to 8.4 million parameters
 NARROW = (1 / 16, 1 / 8, 1 / 4)  # of the CRNN's channels and units, by its own recipe, which is also tried with 240 epochs
-LOOKING = {"pools": CECRNN, "strides": StridedCECRNN}  # with an eighth of their channels and units
+LOOKING = {"pools": CECRNN, "strides": variants.StridedCECRNN}  # with an eighth of their channels and units
 SMOKE_JOB = {"network": "column", "seed": 1, "scale": 1 / 4}
 
 
@@ -147,11 +140,6 @@ def _resampled(recipe: Experiment, weigh: Callable[[Captchas], np.ndarray]) -> P
     return recipe, train.subset(np.sort(chosen)), test
 
 
-def _drawn(recipe: Experiment, water: bool) -> Parts:
-    """The recipe on images that the generator draws of the data set's texts, with the water ring or without."""
-    return parts(recipe, draw_captchas(load_captchas().texts, 0, recipe.width, water=water), REPORTED_SPLIT)
-
-
 def half_with_neighbours(captchas: Captchas) -> np.ndarray:
     """Weights ``(N,)`` under which half of the texts drawn have equal neighbours."""
     held = np.array([equal_neighbours(text) > 0 for text in captchas.texts])
@@ -185,6 +173,9 @@ REMEDIES: dict[str, Callable[[Experiment], Parts]] = {
     "even symbols": functools.partial(_resampled, weigh=even_symbols),
 }
 REMEDY_JOBS = [{"remedy": remedy, "seed": seed} for seed in SEEDS for remedy in REMEDIES]  # for `try_remedy`
-# For question 6: the water ring bends the middle of an image most.
-WATER = {"drawn with water": functools.partial(_drawn, water=True), "drawn without": functools.partial(_drawn, water=False)}
+# For question 6, the data set's texts drawn by the generator: the water ring bends the middle of an image most.
+WATER: dict[str, Callable[[Experiment], Parts]] = {
+    name: lambda recipe, on=water: parts(recipe, draw_captchas(load_captchas().texts, 0, recipe.width, water=on), REPORTED_SPLIT)
+    for name, water in {"drawn with water": True, "drawn without": False}.items()
+}
 WATER_JOBS = [{"remedy": name, "seed": seed} for seed in SEEDS for name in WATER]

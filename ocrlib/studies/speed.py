@@ -81,15 +81,9 @@ class PlainCaptchas(Dataset):
 
 
 def fit_plain(
-    model: nn.Module,
-    objective: Objective,
-    train: PlainCaptchas,
-    test: PlainCaptchas,
-    optimizer: Optimizer,
-    epochs: int,
-    batch_size: int,
-    clip_norm: float | None = None,
-) -> History:
+    model: nn.Module, objective: Objective, train: PlainCaptchas, test: PlainCaptchas, optimizer: Optimizer,
+    epochs: int, batch_size: int, clip_norm: float | None = None,
+) -> History:  # fmt: skip
     """The plain procedure: train ``model`` for ``epochs`` epochs and return its history, as `ocrlib.fit` does.
 
     The test images are read once, before the clock starts, and pass through the network as one batch.

@@ -35,10 +35,8 @@ SMOKE_JOB = {"backbone": "lstm", "loss": "ce", "seed": 0}
 JOBS: list[dict[str, Any]] = [
     {"backbone": backbone, "loss": loss, "seed": seed}
     for backbones in (("convolutions", "lstm"), ("half the channels",))
-    for seed in SEEDS
-    for backbone in backbones
-    for loss in NETWORKS[backbone]
-]
+    for seed in SEEDS for backbone in backbones for loss in NETWORKS[backbone]
+]  # fmt: skip
 
 
 def tune(backbone: str, loss: str, seed: int) -> Figures:

@@ -54,15 +54,12 @@ def draw_texts(n: int, seed: int, lengths: Sequence[int] = (5,), neighbours: boo
     raise ValueError(f"Only {len(texts):,} of {n:,} distinct texts of lengths {tuple(lengths)} were found. Ask for fewer.")
 
 
-def draw_captchas(
-    texts: Sequence[str], seed: int, width: int, height: int = 32, curves: bool = True, water: bool = True
-) -> Captchas:
-    """Captchas of chosen texts, ``width`` x ``height`` pixels. ``curves`` and ``water`` are those of `render_captcha`.
+def draw_captchas(texts: Sequence[str], seed: int, width: int, height: int = 32, curves: bool = True, **style: Any) -> Captchas:
+    """Captchas of chosen texts, ``width`` x ``height`` pixels. ``curves`` and ``style`` are options of `render_captcha`.
 
-    Image i depends on its text, ``seed``, i and these two alone. Raises ``ValueError`` as `render_captcha` does.
+    Image i depends on its text, ``seed``, i and these options alone. Raises ``ValueError`` as `render_captcha` does.
     """
-    drawn = (render_captcha(text, image_rng(seed, i), curves, water=water) for i, text in enumerate(texts))
-    pixels = [shrink(picture, width, height) for picture in drawn]
+    pixels = [shrink(render_captcha(text, image_rng(seed, i), curves, **style), width, height) for i, text in enumerate(texts)]
     names = [f"drawn-{seed}-{i:06}-{text}" for i, text in enumerate(texts)]
     contents = f"drawn to order by the embedded generator, seed {seed}"
     return Captchas(to_tensor(pixels), texts, names, "synthetic", contents)

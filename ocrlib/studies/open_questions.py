@@ -54,11 +54,9 @@ LOOKING_JOBS = [{"layers": layers, "seed": seed} for seed in SEEDS for layers in
 def train_variant(network: str, seed: int, scale: float, width: int | None = None, epochs: int | None = None) -> Figures:
     """One training of a variant on the reported split, by the CRNN's recipe ("column": by `SIZED`), as figures.
 
-    ``width`` in pixels and ``epochs`` are the recipe's unless given.
-
-    ``network`` is a key of `KINDS` or "column". ``left_out`` counts the training texts that need more steps than the network
-    has, which are not trained on; ``unreadable`` counts such test texts, which are evaluated like all others.
-    ``multiply_adds`` are those of one image's forward pass.
+    ``network`` is a key of `KINDS` or "column"; ``width`` in pixels and ``epochs`` are the recipe's unless given. ``left_out``
+    counts the training texts that need more steps than the network has, which are not trained on; ``unreadable`` counts such
+    test texts, which are evaluated like all others. ``multiply_adds`` are those of one image's forward pass.
     """
     column = network == "column"
     kind = narrow_column_cnn(scale) if column else narrow(KINDS[network], scale)
@@ -140,6 +138,11 @@ def _resampled(recipe: Experiment, weigh: Callable[[Captchas], np.ndarray]) -> P
     return recipe, train.subset(np.sort(chosen)), test
 
 
+def _drawn(recipe: Experiment, water: bool) -> Parts:
+    """The recipe on images that the generator draws of the data set's texts, with the water ring or without."""
+    return parts(recipe, draw_captchas(load_captchas().texts, 0, recipe.width, water=water), REPORTED_SPLIT)
+
+
 def half_with_neighbours(captchas: Captchas) -> np.ndarray:
     """Weights ``(N,)`` under which half of the texts drawn have equal neighbours."""
     held = np.array([equal_neighbours(text) > 0 for text in captchas.texts])
@@ -173,9 +176,6 @@ REMEDIES: dict[str, Callable[[Experiment], Parts]] = {
     "even symbols": functools.partial(_resampled, weigh=even_symbols),
 }
 REMEDY_JOBS = [{"remedy": remedy, "seed": seed} for seed in SEEDS for remedy in REMEDIES]  # for `try_remedy`
-# For question 6, the data set's texts drawn by the generator: the water ring bends the middle of an image most.
-WATER: dict[str, Callable[[Experiment], Parts]] = {
-    name: lambda recipe, on=water: parts(recipe, draw_captchas(load_captchas().texts, 0, recipe.width, water=on), REPORTED_SPLIT)
-    for name, water in {"drawn with water": True, "drawn without": False}.items()
-}
+# For question 6: the water ring bends the middle of an image most.
+WATER = {"drawn with water": functools.partial(_drawn, water=True), "drawn without": functools.partial(_drawn, water=False)}
 WATER_JOBS = [{"remedy": name, "seed": seed} for seed in SEEDS for name in WATER]

@@ -116,10 +116,16 @@ def test_the_russian_table_of_results_is_the_english_one():
 
 def test_the_russian_readme_has_the_same_map():
     def rows(text):
-        lines = re.findall(r"^\| (\d\d) \| \[([^\]]+)\]\(([^)]+)\).*\| (\d+ min) \|$", text, re.MULTILINE)
+        lines = re.findall(r"^\| (\d\d) \| \[([^\]]+)\]\(([^)]+)\).*\| (\d+) (?:min|мин) \|$", text, re.MULTILINE)
         return {number: facts for number, *facts in lines}
 
     assert rows(RUSSIAN) == rows(README) and len(rows(README)) >= 9
+
+
+def test_each_table_of_the_russian_readme_stands_once_and_by_itself():
+    rules = re.findall(r"^\|[-|]+\|$", RUSSIAN, re.MULTILINE)
+    heads = re.findall(r"\n\n(\|.*\|)\n\|[-|]+\|\n", RUSSIAN)
+    assert len(heads) == len(set(heads)) == len(rules)
 
 
 def test_the_figures_of_the_cross_validation_are_those_of_the_recorded_runs():
@@ -130,7 +136,11 @@ def test_the_figures_of_the_cross_validation_are_those_of_the_recorded_runs():
     given, corrected = (100 * sum(count_exact(folds, mended) for folds in by_seed) / images for mended in (False, True))
     assert len(seeds) == 3 and given >= 99.4 and corrected >= 99.7
     said = " ".join(README.split())
-    assert f"{given:.2f} % of the texts as labelled;" in said
+    intervals = [binomial_interval(count_exact(folds), 1070) for folds in by_seed]
+    two, same, third = (f"{low:.1%} to {high:.1%}".replace("% to", " to").replace("%", " %") for low, high in intervals)
+    assert two == same
+    said_of_each = f"95 % interval of each repetition: {two} for two of them, {third} for the third"
+    assert f"{given:.2f} % of the texts as labelled ({said_of_each});" in said
     assert f"Against four corrected labels (`load_captchas(corrected=True)`) it is {corrected:.2f} %" in said
 
 

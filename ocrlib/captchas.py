@@ -60,10 +60,10 @@ class Captchas(Dataset[tuple[Tensor, str]]):
         outside = [i for i in chosen if not -len(self) <= i < len(self)]
         if outside:
             raise IndexError(f"There are {len(self):,} captchas, so positions run from 0 to {len(self) - 1}; got {outside[:3]}.")
-        contents = self.contents if self.contents.startswith("a part of ") else f"a part of {self.contents}"
+        part = "" if self.contents.startswith("a part of ") or len({i % len(self) for i in chosen}) == len(self) else "a part of "
         texts, names = [self.texts[i] for i in chosen], [self.names[i] for i in chosen]
         widths = None if self.widths is None else self.widths[chosen]
-        return Captchas(self.images[chosen], texts, names, self.source, contents, widths)
+        return Captchas(self.images[chosen], texts, names, self.source, part + self.contents, widths)
 
     def cycle(self, number: int, size: int) -> Captchas:
         """The ``size`` images of epoch ``number`` (from 0), taken in order; after the last image comes the first again."""

@@ -48,6 +48,7 @@ def test_subset():
     assert part.images[:, 0, 0, 0].tolist() == [7, 2]
     assert part[0][1] == "00007"
     assert part.contents == part.subset([1]).contents == "a part of a toy"
+    assert toy().subset(range(-10, 0)).contents == "a toy"
     with pytest.raises(IndexError, match=r"There are 10 captchas, .* from 0 to 9; got \[10, 99\]"):
         toy().subset([3, 10, 99])
     for mask in ([True] * 10, torch.ones(10, dtype=torch.bool), np.ones(10, bool)):

@@ -45,7 +45,7 @@ class Captchas(Dataset[tuple[Tensor, str]]):
         return len(self.texts)
 
     def __getitem__(self, index: int) -> tuple[Tensor, str]:
-        return self.images[index], self.texts[index]
+        return self.images[i := operator.index(index)], self.texts[i]
 
     def __repr__(self) -> str:
         height, width = self.images.shape[2:]

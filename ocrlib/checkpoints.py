@@ -76,7 +76,7 @@ def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
     except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
         raise OSError(
             f"Could not write the checkpoint {path} ({error}). An older one, if any, is untouched. "
-            "Free some space or give fit another checkpoint=path."
+            "Free some space, or give another path."
         ) from error
     finally:
         if temporary:  # there still after a failure, or a second Ctrl-C
@@ -98,15 +98,16 @@ def load_checkpoint(path: str | Path, cure: str = "") -> dict[str, Any]:
     Raises ``FileNotFoundError``, and ``CheckpointError`` when the file is truncated, is no checkpoint, or is of another format.
     """
     path = Path(path)
-    cure = cure or f"Delete {path.name}, pass fresh=True to train anew, or give another checkpoint=path."
+    cure = cure or f"Delete {path.name}, or give another checkpoint=path; `fit` also takes fresh=True."
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}{' but a folder' if path.is_dir() else ''}; looked in {Path.cwd()}.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError:
         raise
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
-        first = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, LookupError) as error:
+        strange = not str(error) or "weights_only" in str(error)  # torch then says much about itself
+        first = type(error).__name__ if strange else str(error).splitlines()[0][:120]
         raise CheckpointError(
             f"{path} can't be read as a checkpoint: it is truncated, or something else ({first}). {cure}"
         ) from error
@@ -132,7 +133,7 @@ class Checkpointer:
         if not self.path.exists():
             return None
         state = load_checkpoint(self.path)
-        found, expected = state.pop("identity"), self.identity
+        found, expected = state.pop("identity", {}), self.identity
         if ";" not in (groups := expected.get("parameter groups", "")):  # there is one; earlier versions did not record it
             found.setdefault("parameter groups", groups)
         different = [
@@ -143,13 +144,13 @@ class Checkpointer:
         if different:
             raise CheckpointError(
                 f"The checkpoint {self.path} belongs to another run:\n  " + "\n  ".join(different) + "\n"
-                "Give this run another checkpoint=path, or pass fresh=True to start over and replace the file."
+                "Give this run another checkpoint=path, or delete the file; `fit` also takes fresh=True, which replaces it."
             )
         done = len(state["history"]["test_loss"])
         if done > epochs:
             raise CheckpointError(
                 f"The checkpoint {self.path} holds {done} epochs, more than the {epochs} asked for. Ask for at least "
-                f"{done}, give another checkpoint=path, or pass fresh=True to start over and replace the file."
+                f"{done}, give another checkpoint=path, or delete the file; `fit` also takes fresh=True, which replaces it."
             )
         print(f"Going on from {self.path}: {done} of {epochs} epochs were done.")
         return state

@@ -143,9 +143,9 @@ def run(
 ) -> Report:  # fmt: skip
     """Take a recipe from start to end: load, split, train, evaluate, under the budget in force.
 
-    ``experiment`` is a key of `EXPERIMENTS` or an `Experiment`; ``captchas`` are loaded at its width unless given. The
-    report has the training's ``history`` and ``seconds``. With a ``checkpoint`` a run that was stopped goes on where it was,
-    to the same bits; each call of `fit` after the first has a file of its own beside it (see `checkpoint_files`).
+    ``experiment`` is a key of `EXPERIMENTS` or an `Experiment`; the first ``train + test`` of the ``captchas`` are used, loaded
+    at its width unless given; other alphabets: `train_on`. The report has the ``history`` and ``seconds``. With a ``checkpoint``
+    a run that was stopped goes on, to the same bits; each `fit` after the first has a file of its own: `checkpoint_files`.
 
     Raises ``ValueError`` for an unknown key, or images of another size than the recipe's, ``CheckpointError`` for a
     checkpoint of another run, and ``KeyboardInterrupt`` when it is stopped.

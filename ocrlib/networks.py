@@ -79,12 +79,14 @@ class Network(nn.Module):
         features = self.convolutions(images)  # (N, channels, 1, T)
         return features.squeeze(2).permute(2, 0, 1)
 
+    def along_width(self) -> list[tuple[int, int, int]]:
+        """(kernel, stride, padding) along the width of each layer that can change it, in their order."""
+        return [axes(layer)[1] for layer in self.convolutions if isinstance(layer, (nn.Conv2d, nn.MaxPool2d))]
+
     def steps(self, width: int) -> int:
         """Time steps T for images ``width`` pixels wide, by the formula in `torch.nn.Conv2d`; 0 when they are too narrow."""
-        for layer in self.convolutions:
-            if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
-                kernel, stride, padding = axes(layer)[1]
-                width = (width + 2 * padding - kernel) // stride + 1
+        for kernel, stride, padding in self.along_width():
+            width = (width + 2 * padding - kernel) // stride + 1
         return max(width, 0)
 
     def step_centres(self, width: int) -> Tensor:
@@ -94,11 +96,9 @@ class Network(nn.Module):
         back, shifts the first one. Pixel x reaches from x to x + 1, so a figure draws its centre at x + 0.5.
         """
         first, apart = 0.0, 1  # before any layer, the "steps" are the pixels
-        for layer in self.convolutions:
-            if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
-                kernel, stride, padding = axes(layer)[1]
-                first += apart * ((kernel - 1) / 2 - padding)
-                apart *= stride
+        for kernel, stride, padding in self.along_width():
+            first += apart * ((kernel - 1) / 2 - padding)
+            apart *= stride
         return first + apart * torch.arange(self.steps(width), dtype=torch.float64)
 
 

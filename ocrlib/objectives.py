@@ -24,8 +24,8 @@ class Objective:
 
     name: str  # as a plot's title says it
 
-    def __init__(self, alphabet: Alphabet) -> None:
-        self.alphabet = alphabet
+    def __init__(self, alphabet: Alphabet | str) -> None:
+        self.alphabet = alphabet if isinstance(alphabet, Alphabet) else Alphabet(alphabet)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.alphabet!r})"

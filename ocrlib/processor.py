@@ -88,7 +88,7 @@ def has_avx2() -> bool:
 
 
 def is_portable() -> bool:
-    """Whether this process computes alike on every such processor: `prepare` asked for it before torch had computed.
+    """Whether this process computes alike on every such processor: `prepare` asked for it, before torch had computed anything.
 
     Not with a second-level cache below 512 KB: oneDNN then takes another order in one layer of the ModifiedCRNN.
     """

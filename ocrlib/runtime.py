@@ -99,7 +99,8 @@ def _show(message: Warning, category: type[Warning], *place: object) -> None:
     display({"text/plain": str(message), "text/html": f'<div style="{BOX}">{escape(str(message))}</div>'}, raw=True)
 
 
-_python_shows, warnings.showwarning = warnings.showwarning, _show
+if getattr(warnings.showwarning, "__name__", "") != "_show":  # loaded again, this module would call itself without end
+    _python_shows, warnings.showwarning = warnings.showwarning, _show
 
 
 class _OneLine:

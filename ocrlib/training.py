@@ -142,6 +142,8 @@ def fit(
                 if after_step is not None:
                     ended = loop.off_the_clock(after_step)
             loop.fetch_losses()
+            if checkpointer and interrupt.requested:  # perhaps within `after_step`, behind the last save
+                checkpointer.save(loop.state())
     finally:
         torch.set_num_threads(threads)
         if bar is not None:

@@ -31,6 +31,7 @@ from ocrlib import (
 )
 from ocrlib.checkpoints import (
     PRETRAINED,
+    Checkpointer,
     load_checkpoint,
     load_model,
     load_pretrained,
@@ -112,7 +113,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch, where):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(where, full)
-    with pytest.raises(OSError, match=r"Could not write the checkpoint .*run\.pt .*No space left.*another checkpoint=path"):
+    with pytest.raises(OSError, match=r"Could not write the checkpoint .*run\.pt .*No space left.*give another path"):
         save_checkpoint(path, {"step": 2})
     monkeypatch.undo()
     assert load_checkpoint(path)["step"] == 1
@@ -258,6 +259,20 @@ def test_a_checkpoint_of_an_earlier_version_is_gone_on_from(tmp_path, capsys):
 
 
 # -- kinds of fault known from elsewhere: what saves, loads
+
+
+def test_a_trained_model_is_no_checkpoint_of_a_training(tmp_path):
+    save_model(tmp_path / "mine.pt", ColumnCNN(classes=4), Alphabet("abc"), 96)
+    with pytest.raises(CheckpointError, match="mine.pt belongs to another run"):
+        Checkpointer(tmp_path / "mine.pt", {"network": "ToyCTC"}).load(2)
+
+
+@pytest.mark.parametrize("content", ["text,file\nab,a.png\n", "a.png,ab\n"])
+def test_a_label_file_is_no_trained_model(tmp_path, content):
+    (tmp_path / "labels.csv").write_text(content)
+    with pytest.raises(CheckpointError, match=r"labels.csv can't be read as a checkpoint: .* \(.+\)\. Give load_model") as error:
+        load_model(tmp_path / "labels.csv")
+    assert "weights_only" not in str(error.value)
 
 
 def test_a_model_with_an_alphabet_of_a_list_and_a_width_of_numpy_loads(tmp_path):

@@ -1,4 +1,7 @@
+import contextlib
+import functools
 import math
+import os
 import pickle
 import signal
 import time
@@ -22,6 +25,7 @@ from ocrlib import (
     gradient_norm,
     seed_everything,
 )
+from ocrlib.data.checks import describe_callable
 
 TRAIN, TEST = toy_captchas(12, seed=1), toy_captchas(6, seed=2)
 
@@ -269,6 +273,56 @@ def test_a_schedule_of_other_parts_or_functions_is_refused(tmp_path):
         joined(lambda optimizer: rates.StepLR(optimizer, 5))
 
 
+RATES = torch.optim.lr_scheduler
+OTHER_SCHEDULES = {
+    "milestones": [lambda optimizer, m=m: RATES.MultiStepLR(optimizer, [m]) for m in (2, 5)],
+    "joints": [
+        lambda optimizer, m=m: RATES.SequentialLR(optimizer, [RATES.ConstantLR(optimizer), RATES.StepLR(optimizer, 5)], [m])
+        for m in (2, 5)
+    ],
+    "share of the rise": [lambda optimizer, p=p: RATES.OneCycleLR(optimizer, 0.1, 9, pct_start=p) for p in (0.25, 0.5)],
+    "anneal": [lambda optimizer, a=a: RATES.OneCycleLR(optimizer, 0.1, 9, anneal_strategy=a) for a in ("cos", "linear")],
+    "last rate": [lambda optimizer, d=d: RATES.OneCycleLR(optimizer, 0.1, 9, final_div_factor=d) for d in (10, 100)],
+}
+
+
+@pytest.mark.parametrize("what", OTHER_SCHEDULES)
+def test_a_schedule_that_differs_in_one_setting_is_refused(tmp_path, what):
+    for make_schedule, message in zip(OTHER_SCHEDULES[what], (None, "belongs to another run:\n  schedule: ")):
+        model, objective, optimizer = make()
+        options = {"scheduler": make_schedule(optimizer), "checkpoint": tmp_path / "run.pt"}
+        with pytest.raises(CheckpointError, match=message) if message else contextlib.nullcontext():
+            train(model, objective, optimizer, **options)
+
+
+def test_a_partial_function_is_the_same_run_in_another_process(tmp_path):
+    for number in (1.0, 1.0, 2.0):
+        augment = functools.partial(torch.mul, other=number)
+        here = describe_callable(functools.partial(make, by=number))
+        assert " at 0x" not in here and f"by={number}" in here
+        with pytest.raises(CheckpointError, match="augmentation") if number == 2 else contextlib.nullcontext():
+            train(*make(), checkpoint=tmp_path / "run.pt", augment=augment)
+
+
+def test_a_training_that_is_stopped_after_a_step_is_saved_as_it_says(tmp_path, capsys):
+    def press(step):
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    expected = train(*make())
+    history = train(*make(), checkpoint=tmp_path / "run.pt", after_step=press)
+    assert len(history.train_loss) == 2 and "Saved to" in capsys.readouterr().out
+    again = train(*make(), checkpoint=tmp_path / "run.pt")
+    assert (again.train_loss, again.test_loss) == (expected.train_loss, expected.test_loss)
+    assert "Going on from" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("things", [(None, CTC(ALPHABET)), (ToyCTC(), CTC)])
+def test_what_is_no_network_or_no_objective_is_named(things):
+    with pytest.raises(ValueError, match=r"A network and an objective, CTC\(alphabet\), were expected, got "):
+        fit(*things, TRAIN, TEST, None, epochs=1, batch_size=5, live=False)
+
+
 def test_a_checkpoint_with_more_epochs_than_asked_for_is_refused(tmp_path):
     train(*make(), epochs=3, checkpoint=tmp_path / "run.pt")
     with pytest.raises(CheckpointError, match="holds 3 epochs, more than the 2 asked for"):
@@ -433,6 +487,7 @@ def test_a_rate_that_was_set_after_the_optimizer_was_made_belongs_to_a_run(tmp_p
 @pytest.mark.parametrize("stopped_at", [2, 5])
 def test_a_schedule_of_groups_goes_on_with_the_same_optimizer(tmp_path, stopped_at):
     """The fit cell alone is run again: the schedule has changed the groups, and it is the same run."""
+
     def scheduled():
         model, objective, optimizer = grouped((0.01, 0.1))
         return model, objective, optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, [0.1, 0.2], total_steps=9)

@@ -58,17 +58,16 @@ def detailed(
     if isinstance(reader, Constrained):
         shares, logits, reader = reader.share(logits).tolist(), reader.masked(logits), reader.objective
     even = (torch.arange(steps, dtype=torch.float64) + 0.5) * width / steps
-    # Pixel x reaches from x to x + 1. What is no network of this package says nothing of where its steps are.
-    centres = (network.step_centres(width) + 0.5 if isinstance(network, Network) else even).numpy()
+    # Pixel x reaches from x to x + 1. Other networks, and those that take means of their steps, don't say where those are.
+    known = isinstance(network, Network) and len(network.step_centres(width)) == steps
+    centres = (network.step_centres(width) + 0.5 if known else even).numpy()
     return [
         DetailedText(text, confidence, symbols_of(text, of_one, reader, centres * size[0] / shown, size), share)
         for (text, confidence), of_one, (shown, size), share in zip(texts, logits.unbind(1), sizes, shares)
     ]
 
 
-def symbols_of(
-    text: str, logits: Tensor, objective: Objective, centres: np.ndarray, size: tuple[int, int]
-) -> tuple[Symbol, ...]:
+def symbols_of(text: str, logits: Tensor, objective: Objective, centres: np.ndarray, size: tuple[int, int]) -> tuple[Symbol, ...]:
     """The symbols of a ``text`` that was read from logits ``(T, C)``.
 
     ``centres`` ``(T,)`` are the x of each step, and ``size`` width and height, all in pixels of the original image.

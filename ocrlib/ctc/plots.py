@@ -223,11 +223,13 @@ def plot_plateau(
 @styled
 def plot_reliability(bins: Mapping[str, Sequence[ReliabilityBin]]) -> Figure:
     """Share of right readings against mean confidence, with 95 % intervals. Calibrated confidences lie on the dashed diagonal."""
-    ax = Figure(5.6, 4.4, f"share of right readings against confidence: {', '.join(bins)}").subplots()
-    ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="calibrated")
-    for (name, groups), colour, marker in zip(bins.items(), (BLUE, RED, BLACK), "osD"):
+    figure = Figure(9.6, 3.6, f"share of right readings against confidence: {', '.join(bins)}")
+    axes = figure.subplots(1, len(bins), sharey=True, squeeze=False)[0]
+    for ax, (name, groups), colour, marker in zip(axes, bins.items(), (BLUE, RED, BLACK), "osD"):
+        ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
         x, y, low, high = np.array([(group.confidence, group.right, *group.interval) for group in groups]).T
         spread = np.clip([y - low, high - y], 0, None)
-        ax.errorbar(x, y, spread, color=colour, marker=marker, markersize=5, capsize=3, linewidth=1.2, label=name)
-    ax.set(title="reliability of the readings", xlabel="mean confidence", ylabel="share that is right")
-    return finished(ax, legend={"loc": "lower right"}, xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
+        ax.errorbar(x, y, spread, color=colour, marker=marker, markersize=5, capsize=3, linewidth=1.2)
+        finished(ax, title=name, xlabel="mean confidence", xlim=(-0.03, 1.05), ylim=(-0.03, 1.05), aspect="equal")
+    axes[0].set_ylabel("share that is right")
+    return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from numbers import Integral
@@ -40,6 +41,8 @@ def checked(
     for name, number in {"epochs": epochs, "batch_size": batch_size, "patience": 1 if patience is None else patience}.items():
         if not isinstance(number, Integral) or isinstance(number, bool) or number < 1:
             raise ValueError(f"{name}={number!r}: ask for a whole number, at least one.")
+    if not (isinstance(model, nn.Module) and isinstance(objective, Objective)):
+        raise ValueError(f"A network and an objective, CTC(alphabet), were expected, got {model!r:.30} and {objective!r:.30}.")
     if validation is None and (keep_best or patience is not None):
         raise ValueError("keep_best and patience choose an epoch, which needs images of their own: give validation=captchas.")
     train, test, validation = map(as_captchas, (train, test, validation))
@@ -115,12 +118,13 @@ def describe_groups(optimizer: Optimizer, scheduled: bool) -> str:
 
 def describe_schedule(schedule: LRScheduler) -> str:
     """Which schedule it is: the entries of its state that don't say how far it has come, and the parts that it is made of."""
-    plain = {key: value for key, value in schedule.state_dict().items() if isinstance(value, (int, float, str, list))}
-    moving = {"last_epoch"}
+    plain = {key: value for key, value in schedule.state_dict().items() if isinstance(value, (int, float, str, list, dict))}
+    moving, fixed = {"last_epoch"}, {"_milestones", "_schedule_phases", "_anneal_func_type"}
     if isinstance(schedule, ReduceLROnPlateau):
         moving |= {"best", "num_bad_epochs", "cooldown_counter"}
         plain["base_lrs"] = [float(group["initial_lr"]) for group in schedule.optimizer.param_groups]
-    plain = {key: value for key, value in plain.items() if key not in moving and not key.startswith("_")}
+    plain |= {f"min_lr {i}": group["min_lr"] for i, group in enumerate(schedule.optimizer.param_groups) if "min_lr" in group}
+    plain = {key: value for key, value in plain.items() if key in fixed or key not in moving and not key.startswith("_")}
     if functions := getattr(schedule, "lr_lambdas", None):  # no state says which functions they are, but their values do
         plain["lr_lambdas"] = [[function(step) for step in (0, 1, 10, 100, 1000)] for function in functions]
     if parts := getattr(schedule, "_schedulers", None):  # of those that are joined or chained
@@ -134,9 +138,8 @@ def describe(thing: object, settings: Mapping[str, object]) -> str:
 
 
 def describe_callable(thing: object) -> str:
-    """A function's name, or an object's own description; its type where that would hold an address in memory."""
-    described = repr(thing) if type(thing).__repr__ is not object.__repr__ else type(thing).__name__
-    return getattr(thing, "__qualname__", described)
+    """A function's name, or an object's own description, without addresses in memory."""
+    return getattr(thing, "__qualname__", re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing)))
 
 
 def describe_images(images: Epochs) -> str:

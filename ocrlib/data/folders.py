@@ -62,8 +62,11 @@ def read_folder(place: str | Path, width: int, height: int) -> LabelledImages:
     place = Path(place)
     if place.is_file() and place.name.lower().endswith(ARCHIVE_SUFFIXES):
         with TemporaryDirectory() as work:
-            remarks = unpack(place, Path(work, "images"))
-            found = read_folder(Path(work, "images"), width, height)
+            remarks = unpack(place, Path(work, place.name))
+            try:
+                found = read_folder(Path(work, place.name), width, height)
+            except (OSError, ValueError) as error:  # the archive is named, not the folder it was unpacked in
+                raise type(error)(str(error).replace(work, str(place.parent))) from None
             return found._replace(remarks=[*remarks, *found.remarks])
     files, remarks = list_images(place)
     names = [file.name for file in files]
@@ -156,8 +159,8 @@ def _entries(folder: Path) -> list[Path]:
         why = f"There is no folder {folder}. A folder of captcha images was expected: check the spelling."
         raise FileNotFoundError(why) from None
     except NotADirectoryError:
-        expected = f"a folder of captcha images (or a {', '.join(ARCHIVE_SUFFIXES)} archive of it) was expected"
-        raise NotADirectoryError(f"{folder} is a file; {expected}. Name the folder the file lies in.") from None
+        also = f"`load_captchas` also takes an archive of it ({', '.join(ARCHIVE_SUFFIXES)})"
+        raise NotADirectoryError(f"{folder} is a file; a folder of captcha images was expected, {also}.") from None
     except PermissionError:
         why = f"The folder {folder} may not be read. Ask its owner for permission, or change it (chmod +rx)."
         raise PermissionError(why) from None

@@ -7,11 +7,6 @@ the recorded cross-validation's first repetition.
 
 from __future__ import annotations
 
-import csv
-import functools
-from pathlib import Path
-from typing import NamedTuple
-
 import torch
 
 FOLDS = 5
@@ -21,20 +16,3 @@ def folds(n: int, seed: int) -> list[list[int]]:
     """The positions 0 to n - 1 in `FOLDS` random parts, whose sizes differ by one at most."""
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist()
     return [order[k::FOLDS] for k in range(FOLDS)]
-
-
-class FoldedImage(NamedTuple):
-    """A published image: file name, fold (0 to 4), label as published, and what the image shows (see `corrections`)."""
-
-    name: str
-    fold: int
-    label: str
-    corrected: str
-
-
-@functools.cache
-def published_folds() -> list[FoldedImage]:
-    """All 1,070 published images with their folds, sorted by file name, as `load_captchas` sorts them."""
-    with open(Path(__file__).with_name("folds.csv"), newline="", encoding="ascii") as file:
-        _, *rows = csv.reader(file)
-    return [FoldedImage(name, int(fold), label, corrected) for name, fold, label, corrected in rows]

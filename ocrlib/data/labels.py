@@ -50,7 +50,7 @@ def read_labels(path: Path, encoding: str | None = None) -> list[Line]:
     lines that can't be read: with other columns than the first, with a stray quote.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}. A CSV file with the columns file and text was expected.")
+        raise FileNotFoundError(f"There is no label file {path}. A CSV file with the columns file and text was expected.")
     # Not splitlines: a text may hold symbols, such as U+2028, that it takes for ends of lines.
     rows = re.split(r"\r\n|\n|\r", _decode(path, encoding))
     lines = [(number, row) for number, row in enumerate(rows, start=1) if row.strip(" \t;,|")]
@@ -109,7 +109,7 @@ def _layout(path: Path, first: str, delimiters: str) -> tuple[bool, Callable[[st
             text = columns.index("text") if "text" in columns else texts[0]  # "label" beside it is mostly a class's number
             return True, partial(_cells, delimiter=delimiter, columns=len(columns), file=files[0], text=text)
         header = max(header, columns, key=len)
-    if first.lstrip().startswith("{"):
+    if first.lstrip().startswith(("{", "[{")):
         return False, _json
     for delimiter in delimiters:
         if delimiter in first and first.split(delimiter)[0].strip(' "').lower().endswith(ALL_SUFFIXES):
@@ -169,7 +169,7 @@ def _json(row: str) -> tuple[str, str]:
         file, text = ([cells[name] for name in cells if name in known][0] for known in (FILE_COLUMNS, TEXT_COLUMNS))
     except (ValueError, TypeError, IndexError):
         raise _BadLine(f'is no JSON object such as {{"file": "a.png", "text": "AB"}}: {row!r}.') from None
-    return str(file), str(text)
+    return str(file), "" if text is None else str(text)
 
 
 class Finder:

@@ -91,6 +91,8 @@ def _find(root: str | os.PathLike[str] | None, width: int, height: int, reasons:
                 return read_folder(place, width, height)
             except FileNotFoundError as error:
                 reasons.append(str(error))
+            except ValueError as error:
+                raise ValueError(f"{error}\nThis folder was tried for its name. Another: root=..., or OCRLIB_DATA.") from error
     if not reasons:
         reasons.append(f"There is no folder {upwards[top] / 'data'}, and OCRLIB_DATA is not set.")
     try:

@@ -1,9 +1,11 @@
 """ONNX files: write a trained network for programs without torch, or load one. Needs ``pip install -e ".[export]"``."""
 
 import copy
+import json
 import warnings
 from importlib import import_module
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,26 +19,24 @@ from ocrlib.objectives import objective_of
 from ocrlib.runtime import extra
 from ocrlib.texts import Alphabet
 
-KEYS = ("symbols", "width", "objective")  # keys of the file's metadata: what reading needs in addition to the graph
+KEYS = ("symbols", "width", "objective", "fit", "layers")  # keys of the file's metadata: what reading needs beside the graph
 
 
 def export_onnx(path: str | Path, model: TrainedModel) -> None:
     """Write ``model`` to one ONNX file, from ``images`` ``(N, 1, 32, W)`` float32, 0 to 255, to ``logits`` ``(T, N, C)``.
 
     N is free, but at least 1: onnxruntime ends the whole process when an LSTM gets a batch of none. W is free for networks made
-    for CTC; those for cross-entropy have one step a symbol at the model's width alone. Alphabet, width, objective and the
-    narrowest W are in the file's metadata. The file's folder is made; the network stays on its device and in its mode.
+    for CTC; those for cross-entropy have one step a symbol at the model's width alone. Alphabet, width, objective, fit and the
+    layers along the width are in the file's metadata. The file's folder is made; the network stays on its device and in its mode.
     Raises ``ModuleNotFoundError`` for a missing package, and ``ValueError`` for an alphabet of another size than the network's.
     """
     _module("onnxscript")
     onnx, network = _module("onnx"), copy.deepcopy(model.network).cpu().eval()
     if isinstance(head := getattr(network, "head", None), nn.Linear):
         objective_of(network, model.alphabet).check_classes(head.out_features, type(network).__name__)
-    narrowest = next((width for width in range(1, model.width) if network.steps(width)), model.width)
-    facts = dict(zip(KEYS, (model.alphabet.symbols, str(model.width), network.objective)))
-    facts |= {"narrowest": str(narrowest), "fit": model.fit}
+    facts = model.alphabet.symbols, str(model.width), network.objective, model.fit, json.dumps(network.along_width())
     graph = _graph(network, model.width)
-    onnx.helper.set_model_props(graph, facts)
+    onnx.helper.set_model_props(graph, dict(zip(KEYS, facts)))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_bytes(graph.SerializeToString())
 
@@ -58,25 +58,29 @@ def _graph(network: Network, width: int) -> Any:
         return _module("onnx").load_model_from_string(file.getvalue())
 
 
-class OnnxNetwork(nn.Module):
+class OnnxNetwork(Network):
     """An ONNX session as a network: images ``(N, 1, 32, W)`` to logits ``(T, N, C)``, on the CPU. It cannot be trained.
 
-    ``narrowest`` is the least W that leaves a step.
+    ``layers`` are the `Network.along_width` of the network that was exported.
     """
 
-    def __init__(self, session: Any, objective: str, narrowest: int = 1) -> None:
-        super().__init__()
-        self.session, self.objective, self.narrowest = session, objective, narrowest
+    def __init__(self, session: Any, objective: str, layers: list[tuple[int, int, int]]) -> None:
+        nn.Module.__init__(self)
+        self.session, self.objective, self.layers = session, objective, layers
         self.device_marker = nn.Parameter(torch.empty(0), requires_grad=False)  # tells `predict` to use the CPU
+
+    def along_width(self) -> list[tuple[int, int, int]]:
+        """Those of the network that was exported."""
+        return self.layers
 
     def forward(self, images: Tensor) -> Tensor:
         """Raises ``ValueError`` for no image, on which onnxruntime would end the process, and for images of another size."""
         wanted = self.session.get_inputs()[0].shape  # numbers, and names of what is free
         fits = images.ndim == len(wanted) and all(not isinstance(w, int) or w == n for w, n in zip(wanted, images.shape))
-        if not fits or not len(images) or images.shape[3] < self.narrowest:
+        if not fits or not len(images) or not self.steps(images.shape[3]):
             raise ValueError(
                 f"This ONNX network reads images ({', '.join(map(str, wanted))}) with N at least 1 and W at least "
-                f"{self.narrowest}, got {tuple(images.shape)}."
+                f"{next(width for width in count(1) if self.steps(width))}, got {tuple(images.shape)}."
             )
         return torch.from_numpy(self.session.run(None, {"images": images.numpy()})[0])
 
@@ -96,9 +100,8 @@ def load_onnx(path: str | Path) -> TrainedModel:
         raise ValueError(f"{path} can't be read as an ONNX file ({str(error).splitlines()[0][:120]}).") from error
     if missing := [key for key in KEYS if key not in facts]:
         raise ValueError(f"{path} says nothing about {', '.join(missing)}; give load_onnx a file that export_onnx wrote.")
-    symbols, width, objective = (facts[key] for key in KEYS)
-    network = OnnxNetwork(session, objective, int(facts.get("narrowest", 1)))  # files of an earlier version have a fixed width
-    return TrainedModel(network, Alphabet(list(symbols)), int(width), facts.get("fit", "stretch"))
+    symbols, width, objective, fit, layers = (facts[key] for key in KEYS)
+    return TrainedModel(OnnxNetwork(session, objective, json.loads(layers)), Alphabet(list(symbols)), int(width), fit)
 
 
 def _module(name: str) -> ModuleType:

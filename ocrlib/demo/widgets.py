@@ -11,12 +11,15 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image as PillowImage
 
 from ocrlib.checkpoints import TrainedModel
+from ocrlib.data.images import Readable, as_pixels
 from ocrlib.data.pixels import ground_of, to_standard_mode
-from ocrlib.evaluation import Readable, as_tensor, predict, read
 from ocrlib.evaluation import Text as Reading
+from ocrlib.evaluation import predict, read
+from ocrlib.objectives import objective_of
 from ocrlib.plots import BLUE, Figure, finished, styled
 from ocrlib.runtime import extra
 from ocrlib.synthetic.generator import SYMBOLS, render_captcha
@@ -82,8 +85,9 @@ def plot_peaks(image: Readable, model: TrainedModel) -> Figure:
 
     Each symbol that is the likeliest class at a step is named above its bar; the blank's bars are grey. Raises as `read` does.
     """
-    pixels = as_tensor(image, model.width, fit=model.fit)
-    shares = predict(model.network, pixels)[:, 0].softmax(1).cpu().numpy()  # (T, C)
+    pixels, [(shown, _)] = as_pixels(image, model.width, fit=model.fit)
+    reader, logits = objective_of(model.network, model.alphabet), predict(model.network, pixels).cpu()
+    shares = reader.without_padding(logits, model.network, torch.tensor([shown]), model.width)[:, 0].softmax(1).numpy()  # (T, C)
     (found,) = read(image, model)
     x = model.network.step_centres(model.width).numpy() + 0.5  # pixel x reaches from x to x + 1
     alt = f"an image and the class probabilities at each of {len(x)} time steps; the network {says(found)}"

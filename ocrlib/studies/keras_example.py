@@ -32,7 +32,7 @@ from ocrlib.training import fit
 WIDTH, HEIGHT = 200, 50  # pixels of the images
 EPOCHS, PATIENCE, BATCH = 100, 10, 16  # training ends after so many epochs without a lower validation loss
 VALIDATION = 0.1  # of the training images
-JOBS = [{"seed": 1, "fold": fold} for fold in range(FOLDS)]  # for `train_example`; the folds are those of `published_folds`
+JOBS = [{"seed": 1, "fold": fold} for fold in range(FOLDS)]  # for `train_example`; the folds are those of ``folds.csv``
 
 
 class KerasExample(Network):

@@ -11,7 +11,7 @@ from ocrlib import Alphabet
 from ocrlib.ctc.alignments import backward, count_paths, flow, forward, list_paths, posterior
 from ocrlib.ctc.decoding import reliability
 from ocrlib.ctc.plots import GREY, plot_classes, plot_lattice, plot_plateau, plot_reliability, plot_snapshots, spell
-from ocrlib.plots import BLUE
+from ocrlib.plots import BLUE, RED
 
 ABC = Alphabet("abc")
 IMAGE = torch.full((1, 32, 24), 128, dtype=torch.uint8)
@@ -200,11 +200,10 @@ def test_the_plateau_shows_every_run_and_the_floors_in_words():
 
 def test_reliability_shows_each_group_against_the_diagonal():
     groups = reliability([0.2, 0.4, 0.8, 0.9], [False, True, True, True], bins=2)
-    (ax,) = plot_reliability({"text": groups, "path": groups}).axes
-    assert list(ax.lines[0].get_xdata()) == list(ax.lines[0].get_ydata()) == [0, 1]
-    points = [line for line in ax.lines if line.get_color() == BLUE and line.get_marker() == "o"]
-    np.testing.assert_allclose(points[0].get_xydata(), [[0.3, 0.5], [0.85, 1]])
-    assert {"calibrated", "text", "path"} <= {text.get_text() for text in ax.get_legend().get_texts()}
+    for ax, colour, name in zip(plot_reliability({"text": groups, "path": groups}).axes, (BLUE, RED), ("text", "path")):
+        assert list(ax.lines[0].get_xdata()) == list(ax.lines[0].get_ydata()) == [0, 1] and ax.get_title() == name
+        [points] = [line for line in ax.lines if line.get_color() == colour and line.get_marker() in ("o", "s")]
+        np.testing.assert_allclose(points.get_xydata(), [[0.3, 0.5], [0.85, 1]])
 
 
 def test_blanks_are_grey_and_nothing_depends_on_the_readers_theme():

@@ -77,6 +77,7 @@ FAULTY = {
     "stray quote, closed lines later": ('file,text\na.png,"AB\nb.png,CD"\n', "Line 2 of .* has a stray quote"),
     "text after a quote": ('file,text\na.png,"A"B\n', "Line 2 of .* has a stray quote"),
     "all are counted": ("file,text\n" + "a.png,1,2\n" * 9, r"(?s)Line 2 .*Line 3 .*Line 4 .*and 6 more lines"),
+    "one list of JSON objects": ('[{"file": "a.png", "text": "5\\" pipe"}]\n', "is no JSON object such as"),
     "PaddleOCR's detection labels": ('a.png\t[{"transcription": "AB"}]\n', "Line 1 of .* lists places in a picture"),
     "no JSON": ('{"file": "a.png", "text": "AB"}\n{"file": "b.png"}\n', "Line 2 of .* is no JSON object such as"),
     "unknown columns": ("a,b\nc,d\n", "has the columns a, b; its first line should be: file,text"),
@@ -88,6 +89,12 @@ FAULTY = {
 def test_a_comma_that_nobody_quoted_and_other_faulty_lines_are_named(tmp_path, content, words):
     with pytest.raises(ValueError, match=words):
         read(tmp_path / "labels.csv", content)
+
+
+def test_a_text_that_is_null_is_an_empty_one(tmp_path, folder):
+    (tmp_path / "labels.jsonl").write_text('{"file": "a.png", "text": null}\n{"file": "b.png", "text": "CD"}\n')
+    with pytest.raises(ValueError, match="a.png.*its text is empty"):
+        load_folder(folder, width=64, labels=tmp_path / "labels.jsonl")
 
 
 def test_an_unquoted_comma_is_an_error_of_load_folder(tmp_path, folder):

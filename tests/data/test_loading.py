@@ -1,5 +1,6 @@
 """Loading: where the images are looked for, in which order, and what is said about them."""
 
+import re
 import shutil
 import sys
 import tarfile
@@ -228,6 +229,27 @@ def test_archive_that_is_none(tmp_path):
     (tmp_path / "kaggle.zip").write_bytes(b"<html>")
     with pytest.raises(ValueError, match="kaggle.zip was not unpacked: it is no zip"):
         load_captchas(tmp_path / "kaggle.zip")
+
+
+def test_an_error_names_the_archive_and_no_temporary_folder(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "readme.txt").write_text("nothing")
+    empty = shutil.make_archive(tmp_path / "empty", "zip", tmp_path / "set")
+    with pytest.raises(FileNotFoundError, match=f"^{re.escape(empty)} holds no images"):
+        load_captchas(empty)
+    (tmp_path / "set" / "a b.png").write_bytes(b"no picture")
+    faulty = shutil.make_archive(tmp_path / "faulty", "zip", tmp_path / "set")
+    with pytest.raises(ValueError, match=f"^1 of 1 files in {re.escape(faulty)} cannot be used"):
+        load_captchas(faulty)
+
+
+def test_other_pictures_in_a_folder_data_are_explained(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OCRLIB_DATA", raising=False)
+    (tmp_path / "data").mkdir()
+    Image.new("L", (9, 9)).save(tmp_path / "data" / "holiday photo.jpg")
+    with pytest.raises(ValueError, match=r"holiday photo(.|\n)*tried for its name. Another: root=..., or OCRLIB_DATA"):
+        load_captchas()
 
 
 # --- what is said about them -----------------------------------------------------------------------------------------------

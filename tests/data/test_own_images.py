@@ -83,7 +83,7 @@ def test_a_csv_file_that_is_not_as_expected(tmp_path, lines, words):
     (tmp_path / "texts.csv").write_text(lines, encoding="utf-8")
     with pytest.raises(ValueError, match=words):
         load_folder(tmp_path, width=64, labels=tmp_path / "texts.csv")
-    with pytest.raises(FileNotFoundError, match="no file .*none.csv"):
+    with pytest.raises(FileNotFoundError, match="no label file .*none.csv"):
         load_folder(tmp_path, width=64, labels=tmp_path / "none.csv")
 
 

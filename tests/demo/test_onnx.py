@@ -6,13 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from committed import ROOT
 
 from ocrlib import CECRNN, CRNN, Alphabet, ColumnCNN, ModifiedCRNN, TrainedModel, load_captchas, read
 from ocrlib.checkpoints import load_pretrained
 from ocrlib.demo.onnx import export_onnx, load_onnx
+from ocrlib.demo.widgets import plot_peaks
 from ocrlib.evaluation import predict
 
 onnx = pytest.importorskip("onnx")
+EXAMPLE = ROOT / "notebooks" / "example.png"
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +117,26 @@ def test_all_generated_images_are_read_alike(pretrained):
 
 def test_all_real_images_are_read_alike(pretrained, real_folder):
     agree(load_captchas(real_folder, width=96), pretrained)
+
+
+def test_boxes_padding_and_figures_are_those_of_torch(tmp_path, pretrained):
+    ours = read(EXAMPLE, load_pretrained(), details=True)
+    theirs = read(EXAMPLE, load_onnx(pretrained), details=True)
+    edges = [[(symbol.left, symbol.right) for symbol in found.symbols] for (found,) in (ours, theirs)]
+    np.testing.assert_allclose(*edges, atol=0.01)
+    torch.manual_seed(0)
+    network = ColumnCNN(classes=20).eval()
+    with torch.no_grad():
+        network.head.weight.mul_(20)
+    model = TrainedModel(network, Alphabet("2345678bcdefgmnpwxy"), 96, "pad")
+    export_onnx(tmp_path / "padded.onnx", model)
+    pictures = [np.random.default_rng(w).integers(0, 256, (32, w), np.uint8) for w in range(33, 96, 7)]
+    texts = [[found.text for found in read(pictures, each)] for each in (model, load_onnx(tmp_path / "padded.onnx"))]
+    assert texts[0] == texts[1] and len(set(map(len, texts[0]))) > 1
+    for each in (model, load_onnx(tmp_path / "padded.onnx")):
+        figure = plot_peaks(pictures[0], each)
+        named = len(figure.axes[1].texts)  # symbols above bars: none where the padding is
+        assert 0 < named <= len(figure.axes[1].get_xticks()) * 33 // 96 + 1
 
 
 def test_the_file_is_valid_and_small(pretrained):

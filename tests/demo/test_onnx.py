@@ -11,7 +11,6 @@ from committed import ROOT
 from ocrlib import CECRNN, CRNN, Alphabet, ColumnCNN, ModifiedCRNN, TrainedModel, load_captchas, read
 from ocrlib.checkpoints import load_pretrained
 from ocrlib.demo.onnx import export_onnx, load_onnx
-from ocrlib.demo.widgets import plot_peaks
 from ocrlib.evaluation import predict
 
 onnx = pytest.importorskip("onnx")
@@ -133,6 +132,9 @@ def test_boxes_padding_and_figures_are_those_of_torch(tmp_path, pretrained):
     pictures = [np.random.default_rng(w).integers(0, 256, (32, w), np.uint8) for w in range(33, 96, 7)]
     texts = [[found.text for found in read(pictures, each)] for each in (model, load_onnx(tmp_path / "padded.onnx"))]
     assert texts[0] == texts[1] and len(set(map(len, texts[0]))) > 1
+    pytest.importorskip("anywidget", reason="needs anywidget: pip install anywidget")
+    from ocrlib.demo.widgets import plot_peaks
+
     for each in (model, load_onnx(tmp_path / "padded.onnx")):
         figure = plot_peaks(pictures[0], each)
         named = len(figure.axes[1].texts)  # symbols above bars: none where the padding is

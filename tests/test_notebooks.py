@@ -19,7 +19,7 @@ SERIES = [
     "11_synthetic_to_real", "12_your_own_images",
 ]  # fmt: skip
 OPENING = ["You will learn", "You need", "Time", "Expected result"]  # the rows of a table
-FIGURE_FIRST = SERIES[:8]  # notebooks whose idea stands in a figure on the first screen
+FIGURE_FIRST = [*SERIES[:9], SERIES[11]]  # notebooks whose idea stands in a figure on the first screen
 LOOP = "for epoch in range"  # the training loop, which is shown whole
 CLOSING = ["Summary", "Try it yourself", "Exercises", "Solutions"]
 

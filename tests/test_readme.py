@@ -54,6 +54,14 @@ def test_the_figures_of_the_fast_recipe_are_those_of_notebook_10():
     assert ColumnCNN().steps(EXPERIMENTS["fast"].width) == 24
 
 
+@pytest.mark.parametrize("title", ["ModifiedCRNN", "CE-CRNN", "Fast"])
+def test_the_figures_over_ten_splits_are_those_that_notebook_08_prints(title):
+    n, mean, least, greatest = re.search(rf"^{title} +(\d+) +([\d.]+) +([\d.]+) +([\d.]+) ", printed("08_reproduction"), re.M).groups()
+    said, name = " ".join(README.split()).partition("**On ten splits**")[2], title.replace("Fast", "fast recipe")
+    assert n == "10" and re.search(rf"the {name} {mean} \({least} to {greatest}[;)]", said)
+    assert f"{title.replace('Fast', 'fast')} {mean} (от {least} до {greatest}" in RUSSIAN
+
+
 def test_the_comparison_of_the_losses_is_that_of_the_recorded_runs():
     records = read_records(ROOT / "notebooks" / "records" / "ctc_vs_ce.jsonl")
     as_usual = "images.isna() and drawn == 0 and pooled.isna() and noise == 0 and warm_up and blank_bias and not pretraining"

@@ -74,6 +74,10 @@ def test_what_notebook_08_says_of_a_gpu_is_recorded():
     assert "with all four recipes (one comparison each, 3 to 11 epochs)" in said
     assert "two of the three CTC recipes differed" in said
     assert len(bad[True]) == len(bad[False]) == 6 and "Without TF32 two of six seeds ended badly, with it none" in said
+    recorded = read_records(ROOT / "notebooks/records/reproduction.jsonl")
+    on_cpu = [run for run in recorded if run.arguments["recipe"] == "modified_crnn"]
+    late = [run.figures["edits"] > 150 for run in on_cpu]
+    assert "end badly: two of twelve on a GPU, one of nineteen on a CPU." in said and (sum(late), len(late)) == (1, 19)
     assert all("at commit" in run.figures["source"] for run in gpu), "each says where it came from"
 
 

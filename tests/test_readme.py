@@ -56,7 +56,8 @@ def test_the_figures_of_the_fast_recipe_are_those_of_notebook_10():
 
 @pytest.mark.parametrize("title", ["ModifiedCRNN", "CE-CRNN", "Fast"])
 def test_the_figures_over_ten_splits_are_those_that_notebook_08_prints(title):
-    n, mean, least, greatest = re.search(rf"^{title} +(\d+) +([\d.]+) +([\d.]+) +([\d.]+) ", printed("08_reproduction"), re.M).groups()
+    row = rf"^{title} +(\d+) +([\d.]+) +([\d.]+) +([\d.]+) "
+    n, mean, least, greatest = re.search(row, printed("08_reproduction"), re.MULTILINE).groups()
     said, name = " ".join(README.split()).partition("**On ten splits**")[2], title.replace("Fast", "fast recipe")
     assert n == "10" and re.search(rf"the {name} {mean} \({least} to {greatest}[;)]", said)
     assert f"{title.replace('Fast', 'fast')} {mean} (от {least} до {greatest}" in RUSSIAN

@@ -27,7 +27,7 @@ LINES = {
     "variants_smoke": ("7d0558e9d787932c", 1),
     "synthetic_to_real": ("3ff15464a0106b26", 30),
     "synthetic_to_real_smoke": ("6e5aafa42a8950cd", 1),
-    "curves": ("d872d9590f9a4394", 1),  # begun since then, and going on
+    "curves": ("c901ac66634f11a2", 2),
     "curves_smoke": ("39251dabafc69dc1", 1),
     "peers": ("b773eb9eb1ebacf3", 6),
     "gpu": ("2e43db4f82b2c0ab", 24),  # no study: measured outside the project, at that commit
@@ -50,7 +50,7 @@ FIGURES = {
     "variants": ("19c329052389ff88", 11),
     "synthetic_to_real": ("1c780b38957f1077", 0),
     "real_alone": ("db5816bb4e3f29df", 0),
-    "curves": ("e6d8953e430ef6cb", 19),
+    "curves": ("a1f2f347fb238c27", 18),
     "tuning": ("b5164e27ee950e66", 0),
     "keras_example": ("a3794557bb9c7fdb", 0),
     "water": ("d5863587cfe41154", 0),

@@ -28,6 +28,8 @@ def test_items():
     assert [text for _, text in captchas] == captchas.texts
     with pytest.raises(IndexError):
         captchas[10]
+    with pytest.raises(TypeError, match="slice"):
+        captchas[0:2]
 
 
 def test_works_with_a_loader():

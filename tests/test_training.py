@@ -319,6 +319,7 @@ def test_a_training_that_is_stopped_after_a_step_is_saved_as_it_says(tmp_path, c
 
 @pytest.mark.parametrize("things", [(None, CTC(ALPHABET)), (ToyCTC(), CTC)])
 def test_what_is_no_network_or_no_objective_is_named(things):
+    assert CTC("abc").alphabet == ALPHABET, "symbols alone are enough for an alphabet"
     with pytest.raises(ValueError, match=r"A network and an objective, CTC\(alphabet\), were expected, got "):
         fit(*things, TRAIN, TEST, None, epochs=1, batch_size=5, live=False)
 
